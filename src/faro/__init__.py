@@ -1,0 +1,80 @@
+"""FARO: Feedback Adaptive Real-time Optogenetics.
+
+Acquire, segment, track, measure, decide, and shine light, while the cells live.
+Names are loaded when first used, so that ``import faro`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faro.analysis import SegmentationMethod
+    from faro.errors import FaroError, Problem
+    from faro.experiment import Channel, PowerChannel, RTMEvent, RTMSequence, combine
+    from faro.microscope import (
+        DMD,
+        AbstractMicroscope,
+        MMDemo,
+        PyMMCoreMicroscope,
+        ReplayMicroscope,
+        SimulatedMicroscope,
+    )
+    from faro.run import Controller, ImageProcessingPipeline
+    from faro.storage import OmeZarrWriter, open_run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AbstractMicroscope": "faro.microscope",
+    "Channel": "faro.experiment",
+    "Controller": "faro.run",
+    "DMD": "faro.microscope",
+    "FaroError": "faro.errors",
+    "ImageProcessingPipeline": "faro.run",
+    "MMDemo": "faro.microscope",
+    "OmeZarrWriter": "faro.storage",
+    "PowerChannel": "faro.experiment",
+    "Problem": "faro.errors",
+    "PyMMCoreMicroscope": "faro.microscope",
+    "RTMEvent": "faro.experiment",
+    "RTMSequence": "faro.experiment",
+    "ReplayMicroscope": "faro.microscope",
+    "SegmentationMethod": "faro.analysis",
+    "SimulatedMicroscope": "faro.microscope",
+    "combine": "faro.experiment",
+    "open_run": "faro.storage",
+}
+
+__all__ = [
+    "DMD",
+    "AbstractMicroscope",
+    "Channel",
+    "Controller",
+    "FaroError",
+    "ImageProcessingPipeline",
+    "MMDemo",
+    "OmeZarrWriter",
+    "PowerChannel",
+    "Problem",
+    "PyMMCoreMicroscope",
+    "RTMEvent",
+    "RTMSequence",
+    "ReplayMicroscope",
+    "SegmentationMethod",
+    "SimulatedMicroscope",
+    "combine",
+    "open_run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    message = f"module 'faro' has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,26 @@
+"""The nouns: frozen data that crosses a boundary."""
+
+from __future__ import annotations
+
+from faro.model.cells import CELL_UNITS, CellTable
+from faro.model.facts import HardwareFacts, RunNeeds
+from faro.model.frame import Frame, FrameRole, Stack
+from faro.model.schema import Schema
+from faro.model.stamps import Latency, Stamps
+from faro.model.stimulus import Decision, Stimulus, stimulus_from
+
+__all__ = [
+    "CELL_UNITS",
+    "CellTable",
+    "Decision",
+    "Frame",
+    "FrameRole",
+    "HardwareFacts",
+    "Latency",
+    "RunNeeds",
+    "Schema",
+    "Stack",
+    "Stamps",
+    "Stimulus",
+    "stimulus_from",
+]

@@ -1,0 +1,75 @@
+"""The cell table of one frame: one row per cell, columns with units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from faro.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Column = npt.NDArray[np.generic]
+
+FIRST_COLUMNS = (
+    "fov",
+    "timestep",
+    "label",
+    "track_id",
+    "parent_id",
+    "y",
+    "x",
+    "area",
+)
+"""Columns that every table starts with, in this order."""
+
+CELL_UNITS: Mapping[str, str] = MappingProxyType({"y": "px", "x": "px", "area": "px^2"})
+"""Units of the built-in columns; a column that is not listed has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellTable:
+    """The cells of one frame.
+
+    Attributes
+    ----------
+    columns
+        Name to (n,) array; all of one length, in one order of cells.
+    units
+        Name to unit, for the columns that have one.
+
+    >>> table = CellTable({"label": np.array([1, 2]), "area": np.array([9, 4])})
+    >>> len(table), table.names
+    (2, ('label', 'area'))
+    """
+
+    columns: Mapping[str, Column]
+    units: Mapping[str, str] = field(default_factory=lambda: CELL_UNITS)
+
+    def __post_init__(self) -> None:
+        sizes = {name: np.shape(values) for name, values in self.columns.items()}
+        if len(set(sizes.values())) > 1 or any(len(s) != 1 for s in sizes.values()):
+            problem = f"The columns of a cell table differ in shape: {sizes}."
+            raise ContractError(problem, remedy="Return one value per cell.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(self.columns)
+
+    def __len__(self) -> int:
+        return next((len(values) for values in self.columns.values()), 0)
+
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)

@@ -1,0 +1,86 @@
+"""Facts about the instrument and needs of a run, for the pure preflight check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareFacts:
+    """What a microscope can do, read once before the run.
+
+    Attributes
+    ----------
+    presets
+        Config group to its presets.
+    channel_group
+        The group that channels without a group belong to.
+    image_shape
+        (Y, X) of the camera now, None if there is none.
+    image_dtype
+        ``"uint8"`` or ``"uint16"``.
+    exposure_limits_ms
+        Shortest and longest exposure, None if the camera does not say.
+    power_limits
+        Preset to the limits of its light level, for presets whose power can be set.
+    slm_shape
+        (Y, X) of the SLM, None if there is none.
+    dmd_calibrated
+        Whether masks can be carried from camera to SLM pixels.
+    pixel_size_um
+        Edge of a pixel in the sample, None if unknown.
+    """
+
+    presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    channel_group: str = ""
+    image_shape: tuple[int, int] | None = None
+    image_dtype: str = "uint16"
+    exposure_limits_ms: tuple[float, float] | None = None
+    power_limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    slm_shape: tuple[int, int] | None = None
+    dmd_calibrated: bool = False
+    pixel_size_um: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunNeeds:
+    """What a run will put on disk, for the writer to prepare and to check.
+
+    Attributes
+    ----------
+    n_timepoints
+        Timepoints planned; the run may grow.
+    fovs
+        Position indices, ascending.
+    channels, stim_channels, ref_channels
+        Names by role, in order.
+    image_shape, image_dtype
+        (Y, X) and ``"uint8"`` or ``"uint16"``.
+    labels
+        Names of the label images that will be stored.
+    n_bytes
+        Upper bound of what will be written, uncompressed.
+    pixel_size_um
+        Edge of a pixel in the sample, None if unknown.
+    interval_s
+        Planned seconds between timepoints, None where irregular.
+    fov_names, fov_positions_um
+        Name and stage (x, y, z) of each FOV, by position index.
+    """
+
+    n_timepoints: int
+    fovs: tuple[int, ...]
+    channels: tuple[str, ...]
+    image_shape: tuple[int, int]
+    image_dtype: str = "uint16"
+    stim_channels: tuple[str, ...] = ()
+    ref_channels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    n_bytes: int = 0
+    pixel_size_um: float | None = None
+    interval_s: float | None = None
+    fov_names: Mapping[int, str] = field(default_factory=dict)
+    fov_positions_um: Mapping[int, tuple[float | None, float | None, float | None]] = (
+        field(default_factory=dict)
+    )

@@ -1,0 +1,118 @@
+"""Where light should go: what a stimulator answers, checked and normalised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from faro.errors import ContractError
+from faro.model.frame import no_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Mask: TypeAlias = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stimulus:
+    """Light to give: a mask in camera pixels, or the whole field.
+
+    Attributes
+    ----------
+    mask
+        (Y, X) uint8 in camera pixels, 0 dark to 255 full, or None for the whole field.
+    note
+        Anything worth a line in the journal, JSON-able.
+    """
+
+    mask: Mask | None = None
+    note: Mapping[str, Any] = field(default_factory=no_metadata)
+
+    @property
+    def whole_field(self) -> bool:
+        """Whether the whole field is lit."""
+        return self.mask is None
+
+    @property
+    def lit_fraction(self) -> float:
+        """Mean of the mask, 0 to 1."""
+        return 1.0 if self.mask is None else float(self.mask.mean()) / 255.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What the loop decided for one frame of one FOV.
+
+    Attributes
+    ----------
+    fov, timestep
+        The frame that the decision was computed from.
+    stimulus
+        What to shine, or None: nothing fires.
+    reason
+        ``"ok"``, ``"nothing to light"`` or why there is no stimulus.
+    decided_s
+        When it was known, seconds since the run started.
+    """
+
+    fov: int
+    timestep: int
+    stimulus: Stimulus | None
+    reason: str = "ok"
+    decided_s: float = 0.0
+
+
+def stimulus_from(result: object, shape: tuple[int, int]) -> Stimulus | None:
+    """Return what a stimulator answered as a checked `Stimulus`, or None for no light.
+
+    Parameters
+    ----------
+    result
+        None or False (no light), True (whole field), a mask (Y, X) of bool or uint8
+        in camera pixels, or a `Stimulus`. An all-dark mask counts as no light.
+    shape
+        (Y, X) of the camera image.
+
+    Raises
+    ------
+    ContractError
+        If the mask has another shape or dtype, or is no mask at all.
+
+    >>> stimulus_from(True, (2, 2)).whole_field
+    True
+    >>> stimulus_from(np.eye(2, dtype=bool), (2, 2)).mask.tolist()
+    [[255, 0], [0, 255]]
+    """
+    if isinstance(result, Stimulus):
+        if result.mask is None:
+            return result
+        mask = _checked_mask(result.mask, shape)
+        return Stimulus(mask, result.note) if mask.any() else None
+    if result is None or result is False:
+        return None
+    if result is True:
+        return Stimulus()
+    mask = _checked_mask(result, shape)
+    return Stimulus(mask) if mask.any() else None
+
+
+def _checked_mask(result: object, shape: tuple[int, int]) -> Mask:
+    """Return ``result`` as (Y, X) uint8, or raise ContractError."""
+    mask = np.asarray(result)
+    if mask.dtype == np.bool_:
+        mask = mask.view(np.uint8) * np.uint8(255)
+    if mask.dtype != np.uint8:
+        problem = f"A stimulation mask has dtype {mask.dtype}."
+        remedy = "Return None, True, or a mask (Y, X) of bool or uint8."
+        raise ContractError(problem, remedy=remedy)
+    if mask.shape != shape:
+        problem = f"A stimulation mask has shape {mask.shape}, the image {shape}."
+        remedy = "Return a mask in camera pixels, (Y, X)."
+        raise ContractError(problem, remedy=remedy)
+    mask = np.ascontiguousarray(mask)
+    mask.setflags(write=False)
+    return mask

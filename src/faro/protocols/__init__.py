@@ -1,0 +1,22 @@
+"""The seams: one small Protocol each; a plug-in is a function or has one method."""
+
+from __future__ import annotations
+
+from faro.protocols.analysis import Cells, FeatureExtractor, Segmenter, Tracker
+from faro.protocols.microscope import FrameCallback, MaskWarp, Microscope
+from faro.protocols.stimulation import StimulationContext, Stimulator
+from faro.protocols.storage import FrameSource, Sink
+
+__all__ = [
+    "Cells",
+    "FeatureExtractor",
+    "FrameCallback",
+    "FrameSource",
+    "MaskWarp",
+    "Microscope",
+    "Segmenter",
+    "Sink",
+    "StimulationContext",
+    "Stimulator",
+    "Tracker",
+]

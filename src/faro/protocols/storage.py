@@ -1,0 +1,107 @@
+"""Where a run goes, and where stored frames come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from faro.errors import Problem
+    from faro.model import CellTable, RunNeeds, Stack
+    from faro.model.frame import PixelArray
+
+
+class Sink(Protocol):
+    """Takes what a run produces.
+
+    Methods are called from one writer thread, except `record`, which any thread
+    may call.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        ...
+
+    def problems(self, needs: RunNeeds) -> Sequence[Problem]:
+        """Return why a run cannot be written here; nothing is created."""
+        ...
+
+    def open(self, needs: RunNeeds, description: Mapping[str, Any]) -> None:
+        """Create the run folder; ``description`` (JSON-able) goes to ``run.json``."""
+        ...
+
+    def extend(self, needs: RunNeeds) -> None:
+        """Make room for more timepoints or FOVs."""
+        ...
+
+    def store_stack(self, stack: Stack, times: Mapping[str, float]) -> None:
+        """Store raw pixels and the frame's record; readable when this returns."""
+        ...
+
+    def store_labels(
+        self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
+    ) -> None:
+        """Store one label image (Y, X); ``name`` need not be planned."""
+        ...
+
+    def store_cells(self, fov: int, timestep: int, cells: CellTable) -> None:
+        """Append the cells of one frame."""
+        ...
+
+    def record(self, kind: str, **facts: Any) -> None:
+        """Append one line to the journal; any thread."""
+        ...
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Finish the run: tables compacted, metadata complete. Safe to call twice."""
+        ...
+
+
+class FrameSource(Protocol):
+    """Stored frames, by index."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the imaging channels."""
+        ...
+
+    @property
+    def fovs(self) -> tuple[int, ...]:
+        """Position indices."""
+        ...
+
+    @property
+    def n_timepoints(self) -> int:
+        """Number of timepoints."""
+        ...
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(Y, X) in pixels."""
+        ...
+
+    @property
+    def image_dtype(self) -> str:
+        """``"uint8"`` or ``"uint16"``."""
+        ...
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Edge of a pixel in the sample, None if unknown."""
+        ...
+
+    def frame(self, fov: int, timestep: int, channel: str) -> PixelArray:
+        """Return one stored frame (Y, X).
+
+        Raises
+        ------
+        MissingFrameError
+            If it was not acquired.
+        """
+        ...

@@ -1,0 +1,35 @@
+"""Settings of the machine; the one place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a user can set for all runs on this machine.
+
+    Attributes
+    ----------
+    log_level
+        Level of the console log (``FARO_LOG_LEVEL``).
+    disk_reserve_bytes
+        Bytes that a run must leave free (``FARO_DISK_RESERVE_MB``, in MB).
+    """
+
+    log_level: str = "WARNING"
+    disk_reserve_bytes: int = 500_000_000
+
+
+def load() -> Settings:
+    """Return the settings, read from the environment now."""
+    env = os.environ  # noqa: TID251  this is the one place
+    default = Settings()
+    reserve = env.get("FARO_DISK_RESERVE_MB")
+    return Settings(
+        log_level=env.get("FARO_LOG_LEVEL", default.log_level).upper(),
+        disk_reserve_bytes=(
+            int(float(reserve) * 1e6) if reserve else default.disk_reserve_bytes
+        ),
+    )
