@@ -1,3 +1,21 @@
-"""Being written."""
+"""The loop: scheduling, order per FOV, deadlines, records; the one that knows all."""
 
 from __future__ import annotations
+
+from faro.run.controller import Controller
+from faro.run.jobs import BackgroundError
+from faro.run.limits import RunLimits
+from faro.run.notices import Notices
+from faro.run.one_run import RunSummary
+from faro.run.pipeline import ImageProcessingPipeline
+from faro.run.state import RunState
+
+__all__ = [
+    "BackgroundError",
+    "Controller",
+    "ImageProcessingPipeline",
+    "Notices",
+    "RunLimits",
+    "RunState",
+    "RunSummary",
+]

@@ -1,0 +1,219 @@
+"""From the plan to events, and from frames to stacks: the camera side of the loop.
+
+`EventFeed` is the iterator that the acquisition thread pulls from. It waits for the
+due time of each event itself, so that it can be ended at any moment, and it waits for
+a decision only where a stimulation needs one. No light without a confirmed mask.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import useq
+
+from faro.model import Decision, FrameRole
+from faro.run.recorder import mask_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from faro.experiment import PlannedEvent
+    from faro.model import Stimulus
+    from faro.protocols import MaskWarp, Microscope
+    from faro.run.assembler import Assembler
+    from faro.run.board import DecisionBoard
+    from faro.run.clock import RunClock
+    from faro.run.notices import Notices
+    from faro.run.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopParts:
+    """What the camera side shares with the rest of a run."""
+
+    microscope: Microscope
+    clock: RunClock
+    board: DecisionBoard
+    recorder: Recorder
+    notices: Notices
+
+
+class EventFeed:
+    """Iterator of useq events, in the order of the plan; used by one thread.
+
+    Parameters
+    ----------
+    planned
+        The plan, lazily.
+    parts
+        What the run shares.
+    assembler
+        Told which event is under way.
+    mask_deadline_s
+        How long a stimulation waits for its mask; then it is skipped and recorded.
+    """
+
+    def __init__(
+        self,
+        planned: Iterable[PlannedEvent],
+        parts: LoopParts,
+        assembler: Assembler,
+        mask_deadline_s: float,
+    ) -> None:
+        self._parts, self._assembler = parts, assembler
+        self._mask_deadline_s = mask_deadline_s
+        self._closed = threading.Event()
+        self._seq = 0
+        self._timestep: int | None = None
+        self.exhausted = False
+        self._events = self._run(planned)
+
+    def __iter__(self) -> Iterator[useq.MDAEvent]:
+        return self
+
+    def __next__(self) -> useq.MDAEvent:
+        if self._closed.is_set():
+            raise StopIteration
+        return next(self._events)
+
+    def close(self) -> None:
+        """End the feed now, also while it waits; any thread."""
+        self._closed.set()
+        self._parts.board.close()
+
+    def _run(self, planned: Iterable[PlannedEvent]) -> Iterator[useq.MDAEvent]:
+        for event in planned:
+            if event.first and not self._wait_for_start(event):
+                return
+            if event.mask_from is None:
+                yield self._send(event)
+            elif (ready := self._stimulation(event)) is not None:
+                yield ready
+            if self._closed.is_set():
+                return
+        self.exhausted = True
+
+    def _wait_for_start(self, event: PlannedEvent) -> bool:
+        """Wait until ``event`` is due; return False if the feed was closed."""
+        parts, clock = self._parts, self._parts.clock
+        wait_s = event.planned_s - clock.now_s()
+        if wait_s > 0:
+            parts.notices.tell(parts.notices.waiting.emit, event.timestep, wait_s)
+            if self._closed.wait(wait_s):
+                return False
+        started_s = clock.now_s()
+        self._assembler.started(event, started_s)
+        parts.notices.tell(parts.notices.acquiring.emit, event.timestep, event.fov)
+        if event.timestep != self._timestep:
+            self._timestep = event.timestep
+            parts.recorder.note(
+                "timepoint",
+                timestep=event.timestep,
+                fov=event.fov,
+                planned_s=event.planned_s,
+                started_s=started_s,
+                lateness_s=started_s - event.planned_s,
+            )
+        return True
+
+    def _stimulation(self, event: PlannedEvent) -> useq.MDAEvent | None:
+        """Return the event that fires the mask of a frame, None if nothing fires."""
+        if event.mask_from is None:
+            return None
+        fov, timestep = event.mask_from
+        decision = self._parts.board.wait(fov, timestep, self._mask_deadline_s)
+        if self._closed.is_set():
+            return None
+        if decision is None:
+            reason = f"no mask within {self._mask_deadline_s:g} s"
+            decision = Decision(fov, timestep, None, reason)
+        if decision.stimulus is None:
+            self._parts.recorder.note(
+                "stim_skipped",
+                fov=event.fov,
+                timestep=event.timestep,
+                from_timestep=timestep,
+                channel=event.channel.config,
+                reason=decision.reason,
+            )
+            return None
+        return self._arm(event, decision.stimulus, timestep)
+
+    def _arm(
+        self, event: PlannedEvent, stimulus: Stimulus, from_timestep: int
+    ) -> useq.MDAEvent | None:
+        """Record what is about to fire, then return the event that fires it."""
+        parts, dmd = self._parts, self._parts.microscope.dmd
+        facts = {
+            "fov": event.fov,
+            "timestep": event.timestep,
+            "from_timestep": from_timestep,
+            "channel": event.channel.config,
+        }
+        image = _slm_image(stimulus, dmd, event.channel.exposure)
+        if image is None and not stimulus.whole_field:
+            parts.recorder.note("stim_skipped", **facts, reason="no calibrated DMD")
+            return None
+        if stimulus.mask is not None:
+            parts.recorder.labels("stim_mask", event.fov, event.timestep, stimulus.mask)
+        parts.recorder.note(
+            "stim_armed",
+            **facts,
+            exposure_ms=event.channel.exposure,
+            power=getattr(event.channel, "power", None),
+            whole_field=stimulus.whole_field,
+            lit_fraction=stimulus.lit_fraction,
+            mask_sha256=mask_sha256(stimulus.mask),
+            armed_s=parts.clock.now_s(),
+        )
+        return self._send(event, image)
+
+    def _send(
+        self, event: PlannedEvent, slm_image: useq.SLMImage | None = None
+    ) -> useq.MDAEvent:
+        """Return ``event`` in the words of useq and remember that it is under way."""
+        microscope, channel = self._parts.microscope, event.channel
+        group = channel.group or microscope.resolve_group(channel.config)
+        power = microscope.resolve_power(channel)
+        x_um, y_um, z_um = event.position_um
+        index = {"t": event.timestep, "p": event.fov}
+        if event.role is FrameRole.IMAGE:
+            index["c"] = event.channel_index
+        self._seq += 1
+        self._assembler.expect(self._seq, event)
+        known: dict[str, Any] = {"pos_name": event.pos_name, "slm_image": slm_image}
+        return useq.MDAEvent(
+            index=index,
+            channel={"config": channel.config, "group": group},
+            exposure=channel.exposure,
+            x_pos=x_um,
+            y_pos=y_um,
+            z_pos=z_um,
+            properties=[power] if power else None,
+            metadata={
+                "faro": {
+                    "seq": self._seq,
+                    "role": str(event.role),
+                    "fov": event.fov,
+                    "timestep": event.timestep,
+                    "channel": channel.config,
+                    "planned_s": event.planned_s,
+                }
+            },
+            **known,
+        )
+
+
+def _slm_image(
+    stimulus: Stimulus, dmd: MaskWarp | None, exposure_ms: float | None
+) -> useq.SLMImage | None:
+    """Return what the SLM shows, None where there is no SLM or no way to it."""
+    if dmd is None:
+        return None
+    data = True if stimulus.mask is None else dmd.warp(stimulus.mask)
+    return useq.SLMImage(data=data, exposure=exposure_ms)

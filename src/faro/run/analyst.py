@@ -1,0 +1,295 @@
+"""From a stack to a decision and a table: the worker side of the loop.
+
+Segmentation runs freely; everything after it runs in frame order per FOV. The
+decision is published before any feature, table or label that it does not need.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from faro.analysis import PixelCells, normalise_labels
+from faro.errors import ContractError
+from faro.model import CellTable, Decision, stimulus_from
+from faro.protocols import StimulationContext
+from faro.run.jobs import BackgroundError, FrameJob, Segmented
+from faro.run.recorder import mask_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from faro.analysis import SegmentationMethod
+    from faro.model import Stack, Stimulus
+    from faro.model.cells import Column
+    from faro.protocols import FeatureExtractor, Stimulator, Tracker
+    from faro.run.board import DecisionBoard
+    from faro.run.notices import Notices
+    from faro.run.pipeline import ImageProcessingPipeline
+    from faro.run.recorder import Recorder
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _FovState:
+    """What one FOV remembers from frame to frame; its size does not grow."""
+
+    tracker: Tracker
+    previous: Stimulus | None = None
+
+
+class Analyst:
+    """Carries out a pipeline on the stacks of a run.
+
+    `segment` may be called for many stacks at once; `follow` is called in frame order
+    per FOV (see `Lanes`). Both never raise: failures are recorded, and no light is
+    fired for that frame.
+    """
+
+    def __init__(
+        self,
+        pipeline: ImageProcessingPipeline,
+        board: DecisionBoard,
+        recorder: Recorder,
+        notices: Notices,
+    ) -> None:
+        self._pipeline, self._board = pipeline, board
+        self._recorder, self._notices = recorder, notices
+        self._early = pipeline.features_before_mask()
+        self._late = tuple(f for f in pipeline.features if f not in self._early)
+        self._fovs: dict[int, _FovState] = {}
+        self._lock = threading.Lock()
+        self.cells_seen = 0
+
+    def segment(self, job: FrameJob) -> Segmented:
+        """Return the label images of a stack; runs on any worker."""
+        job.stamps.mark("started")
+        done = Segmented()
+        for index, method in enumerate(self._pipeline.segmenters):
+            stage = f"segment/{method.name}"
+            labels = self._attempt(job.stack, stage, partial(_labels_of, method))
+            if labels is not None:
+                done.labels[method.name] = labels
+            elif index == 0:
+                done.failed = stage
+        job.stamps.mark("segmented")
+        return done
+
+    def follow(self, job: FrameJob, segmented: Segmented) -> None:
+        """Track, decide, publish, then measure and store; in order per FOV."""
+        fov = self._state_of(job.stack.fov)
+        job.stamps.mark("queued")
+        cells, columns, failed = self._cells_of(job, segmented, fov)
+        decision = self._decide(job, cells, segmented, fov, failed)
+        self._board.publish(decision)
+        self._note_decision(job, decision)
+        n_cells = self._store(job, cells, columns, segmented, fov)
+        stack = job.stack
+        self._notices.tell(
+            self._notices.analysed.emit, stack.timestep, stack.fov, n_cells
+        )
+
+    def _state_of(self, fov: int) -> _FovState:
+        with self._lock:
+            if fov not in self._fovs:
+                self._fovs[fov] = _FovState(self._pipeline.new_tracker())
+            return self._fovs[fov]
+
+    def _cells_of(
+        self, job: FrameJob, segmented: Segmented, fov: _FovState
+    ) -> tuple[PixelCells | None, dict[str, Column], str]:
+        """Return the tracked cells, the columns the mask needs, and what failed."""
+        if segmented.failed:
+            return None, {}, segmented.failed
+        main = self._pipeline.segmenters[0].name
+        cells = PixelCells(segmented.labels[main])
+
+        def track(stack: Stack) -> bool:
+            cells.set_tracks(fov.tracker.update(stack.timestep, cells))
+            return True
+
+        if not self._attempt(job.stack, "track", track):
+            return None, {}, "track"
+        job.stamps.mark("tracked")
+        columns, failed = self._measure(self._early, cells, job.stack)
+        if self._early:
+            job.stamps.mark("measured")
+        return cells, columns, failed
+
+    def _measure(
+        self, extractors: Iterable[FeatureExtractor], cells: PixelCells, stack: Stack
+    ) -> tuple[dict[str, Column], str]:
+        """Return the columns of ``extractors`` and the first stage that failed."""
+        columns: dict[str, Column] = {}
+        failed = ""
+        for extractor in extractors:
+            stage = f"features/{type(extractor).__name__}"
+            found = self._attempt(stack, stage, partial(_measured, extractor, cells))
+            if found is None:
+                failed = failed or stage
+                continue
+            cells.set_features(found)
+            columns.update(found)
+        return columns, failed
+
+    def _decide(
+        self,
+        job: FrameJob,
+        cells: PixelCells | None,
+        segmented: Segmented,
+        fov: _FovState,
+        failed: str,
+    ) -> Decision:
+        """Return what to shine for this frame; nothing where anything failed."""
+        stack, stimulus, reason = job.stack, None, "not asked"
+        if job.decide_with is not None and failed:
+            reason = f"failed: {failed}"
+        elif job.decide_with is not None:
+            context = StimulationContext(
+                stack, cells, segmented.labels, stack.metadata, fov.previous
+            )
+            answer = self._attempt(
+                stack, "stimulate", partial(_asked, job.decide_with, context)
+            )
+            stimulus = answer[0] if answer else None
+            reason = "ok" if stimulus else "nothing to light"
+            reason = reason if answer else "failed: stimulate"
+            fov.previous = stimulus
+        decided_s = job.stamps.mark("decided")
+        return Decision(stack.fov, stack.timestep, stimulus, reason, decided_s)
+
+    def _note_decision(self, job: FrameJob, decision: Decision) -> None:
+        if job.decide_with is None:
+            return
+        stimulus = decision.stimulus
+        self._recorder.note(
+            "stim_decided",
+            fov=decision.fov,
+            timestep=decision.timestep,
+            reason=decision.reason,
+            lit_fraction=stimulus.lit_fraction if stimulus else 0.0,
+            mask_sha256=mask_sha256(stimulus.mask) if stimulus else None,
+            note=dict(stimulus.note) if stimulus else {},
+        )
+
+    def _store(
+        self,
+        job: FrameJob,
+        cells: PixelCells | None,
+        columns: dict[str, Column],
+        segmented: Segmented,
+        fov: _FovState,
+    ) -> int:
+        """Measure the rest and hand everything to the recorder; return the cells."""
+        stack = job.stack
+        for name, labels in segmented.labels.items():
+            self._recorder.labels(name, stack.fov, stack.timestep, labels)
+        if cells is not None:
+            late, _ = self._measure(self._late, cells, stack)
+            table = _table(stack, cells, _parents(fov.tracker, cells), columns | late)
+            self._recorder.cells(stack.fov, stack.timestep, table)
+            tracks = cells.track_image()
+            self._recorder.labels("tracks", stack.fov, stack.timestep, tracks)
+            self._store_rings(stack, cells)
+            job.stamps.mark("stored")
+        self._recorder.note(
+            "latency",
+            fov=stack.fov,
+            timestep=stack.timestep,
+            stages_ms={s.stage: round(s.ms, 3) for s in job.stamps.stages()},
+            frame_to_mask_ms=job.stamps.between_ms("acquired", "decided"),
+        )
+        n_cells = 0 if cells is None else len(cells)
+        with self._lock:
+            self.cells_seen += n_cells
+        return n_cells
+
+    def _store_rings(self, stack: Stack, cells: PixelCells) -> None:
+        for extractor in self._pipeline.features:
+            for name, image in getattr(extractor, "label_images", _none)(cells).items():
+                self._recorder.labels(name, stack.fov, stack.timestep, image)
+
+    def _attempt(
+        self, stack: Stack, stage: str, call: Callable[[Stack], Result | None]
+    ) -> Result | None:
+        """Return ``call(stack)``, or None after recording what it raised."""
+        try:
+            return call(stack)
+        except Exception as error:  # noqa: BLE001  a plug-in may raise anything
+            self._failed(stack, stage, error)
+            return None
+
+    def _failed(self, stack: Stack, stage: str, error: Exception) -> None:
+        failure = BackgroundError.of(
+            error, stage=stage, fov=stack.fov, timestep=stack.timestep
+        )
+        self._recorder.error(failure)
+        self._notices.tell(
+            self._notices.failed.emit, stack.timestep, stack.fov, stage, str(error)
+        )
+
+
+def _none(_cells: PixelCells) -> dict[str, Any]:
+    """Return no label images."""
+    return {}
+
+
+def _labels_of(method: SegmentationMethod, stack: Stack) -> Any:
+    """Return the checked labels (Y, X) int32 of one segmenter."""
+    chosen = method.use_channel
+    if isinstance(chosen, list | tuple):
+        pixels = np.stack([stack.plane(channel) for channel in chosen])
+    else:
+        pixels = stack.plane(chosen)
+    return normalise_labels(method.segmenter.segment(pixels), stack.shape, method.name)
+
+
+def _asked(
+    stimulator: Stimulator, context: StimulationContext, stack: Stack
+) -> tuple[Stimulus | None]:
+    """Return the checked answer of a stimulator, in a tuple: None is an answer."""
+    return (stimulus_from(stimulator.stimulate(context), stack.shape),)
+
+
+def _measured(
+    extractor: FeatureExtractor, cells: PixelCells, stack: Stack
+) -> dict[str, Column]:
+    """Return columns as arrays with one value per cell, or raise ContractError."""
+    found = extractor.features(cells, stack)
+    columns = {name: np.asarray(values) for name, values in found.items()}
+    wrong = {n: c.shape for n, c in columns.items() if c.shape != (len(cells),)}
+    if wrong:
+        name = type(extractor).__name__
+        problem = f"{name} returns {wrong} for {len(cells)} cells."
+        raise ContractError(problem, remedy="Return one value per cell.label.")
+    return columns
+
+
+def _parents(tracker: Tracker, cells: PixelCells) -> Column:
+    """Return the parent's track id of each cell, 0 for none."""
+    parents = np.asarray(getattr(tracker, "parents", ()), np.int64)
+    return parents if len(parents) == len(cells) else np.zeros(len(cells), np.int64)
+
+
+def _table(
+    stack: Stack, cells: PixelCells, parents: Column, columns: dict[str, Column]
+) -> CellTable:
+    """Return the rows of one frame, the fixed columns first."""
+    n = len(cells)
+    first: dict[str, Column] = {
+        "fov": np.full(n, stack.fov, np.int32),
+        "timestep": np.full(n, stack.timestep, np.int32),
+        "label": cells.label,
+        "track_id": cells.track_id,
+        "parent_id": parents,
+        "y": cells.y,
+        "x": cells.x,
+        "area": cells.area,
+    }
+    return CellTable(first | {k: v for k, v in columns.items() if k not in first})

@@ -1,0 +1,220 @@
+"""Puts the frames of one FOV and timepoint together; on the camera's thread."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faro.errors import HardwareError
+from faro.model import FrameRole, Stack, Stamps
+from faro.run.jobs import BackgroundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from useq import MDAEvent
+
+    from faro.experiment import PlannedEvent
+    from faro.model.frame import PixelArray
+    from faro.run.clock import RunClock
+    from faro.run.notices import Notices
+    from faro.run.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+StackKey = tuple[int, int, FrameRole]
+
+
+@dataclass(slots=True)
+class _Unfinished:
+    """A stack that still waits for frames."""
+
+    pixels: PixelArray
+    channels: list[str] = field(default_factory=list)
+    exposures_ms: list[float | None] = field(default_factory=list)
+
+
+class Assembler:
+    """Collects frames into stacks and hands complete ones on.
+
+    All methods are called on the acquisition's thread. A frame is copied once, into
+    its stack.
+
+    Parameters
+    ----------
+    clock, recorder, notices
+        Of the run.
+    deliver
+        Takes a complete stack of imaging frames with its time stamps.
+    give_up
+        Told (fov, timestep, reason) of imaging frames that cannot be completed.
+    pixel_size_um
+        Written into the stacks.
+    """
+
+    def __init__(
+        self,
+        clock: RunClock,
+        recorder: Recorder,
+        notices: Notices,
+        deliver: Callable[[Stack, Stamps], None],
+        give_up: Callable[[int, int, str], None],
+        pixel_size_um: float | None,
+    ) -> None:
+        self._clock, self._recorder, self._notices = clock, recorder, notices
+        self._deliver, self._give_up = deliver, give_up
+        self._pixel_size_um = pixel_size_um
+        self._expected: dict[int, PlannedEvent] = {}
+        self._unfinished: dict[StackKey, _Unfinished] = {}
+        self._position_um: tuple[float | None, ...] = (None, None, None)
+        self._started_s = 0.0
+        self._acquired_s_of: dict[int, tuple[int, float]] = {}
+
+    def started(self, event: PlannedEvent, started_s: float) -> None:
+        """Note when the first event of a FOV and timepoint began."""
+        self._started_s = started_s
+        moved = zip(event.position_um, self._position_um, strict=True)
+        self._position_um = tuple(b if a is None else a for a, b in moved)
+
+    def expect(self, seq: int, event: PlannedEvent) -> None:
+        """Note that event number ``seq`` is under way; one is at a time."""
+        self._expected.clear()
+        self._expected[seq] = event
+
+    def take(
+        self, pixels: PixelArray, event: MDAEvent, metadata: Mapping[str, Any]
+    ) -> None:
+        """Take one frame (Y, X) from the camera."""
+        planned = self._planned(event)
+        if planned is None:
+            return
+        acquired_s = self._when_s(metadata)
+        if planned.role is FrameRole.STIM:
+            self._confirm(planned, acquired_s, metadata)
+        key = (planned.fov, planned.timestep, planned.role)
+        if planned.channel_index == 0 or key not in self._unfinished:
+            shape = (planned.n_channels, *pixels.shape)
+            self._unfinished[key] = _Unfinished(np.zeros(shape, pixels.dtype))
+        stack = self._unfinished[key]
+        if stack.pixels.shape[1:] != pixels.shape:
+            self._reshaped(planned, pixels.shape, stack.pixels.shape[1:])
+            self._give_up(planned.fov, planned.timestep, "failed: image shape")
+            return
+        stack.pixels[planned.channel_index] = pixels
+        stack.channels.append(planned.channel.config)
+        stack.exposures_ms.append(planned.channel.exposure)
+        if planned.channel_index == planned.n_channels - 1:
+            self._complete(key, planned, acquired_s)
+
+    def missing(self, event: MDAEvent, error: Exception) -> None:
+        """Record that an event gave no frame; its stack cannot be completed."""
+        planned = self._planned(event)
+        if planned is None:
+            return
+        replayed = planned.role is FrameRole.STIM and not isinstance(
+            error, HardwareError
+        )
+        kind = "stim_not_executed" if replayed else "frame_missing"
+        self._recorder.note(
+            kind,
+            fov=planned.fov,
+            timestep=planned.timestep,
+            role=str(planned.role),
+            channel=planned.channel.config,
+            reason=str(error),
+        )
+        if not replayed:
+            failure = BackgroundError.of(
+                error, stage="hardware", fov=planned.fov, timestep=planned.timestep
+            )
+            self._recorder.error(failure)
+        if planned.role is FrameRole.IMAGE:
+            reason = f"failed: no frame of {planned.channel.config!r}"
+            self._give_up(planned.fov, planned.timestep, reason)
+
+    def _planned(self, event: MDAEvent) -> PlannedEvent | None:
+        facts = event.metadata.get("faro")
+        planned = self._expected.get(facts["seq"]) if facts else None
+        if planned is None:
+            logger.warning("A frame arrived that this run did not ask for: %s", event)
+        return planned
+
+    def _when_s(self, metadata: Mapping[str, Any]) -> float:
+        """Return the end of the exposure in seconds of the run."""
+        reading = metadata.get("acquired_monotonic_s")
+        if reading is None:
+            return self._clock.now_s()
+        return self._clock.since_start_s(float(reading))
+
+    def _confirm(
+        self, planned: PlannedEvent, acquired_s: float, metadata: Mapping[str, Any]
+    ) -> None:
+        """Record that light was given, and when the mask was on the SLM."""
+        reading = metadata.get("slm_displayed_monotonic_s")
+        shown_s = None if reading is None else self._clock.since_start_s(reading)
+        timestep, seen_s = self._acquired_s_of.get(planned.fov, (-1, 0.0))
+        known = shown_s is not None and planned.mask_from == (planned.fov, timestep)
+        self._recorder.note(
+            "stim_confirmed",
+            fov=planned.fov,
+            timestep=planned.timestep,
+            channel=planned.channel.config,
+            fired_s=acquired_s,
+            displayed_s=shown_s,
+            frame_to_display_ms=(shown_s - seen_s) * 1e3 if known else None,
+        )
+        self._notices.tell(self._notices.stimulated.emit, planned.timestep, planned.fov)
+
+    def _complete(
+        self, key: StackKey, planned: PlannedEvent, acquired_s: float
+    ) -> None:
+        """Hand a stack on, if all its frames came."""
+        parts = self._unfinished.pop(key)
+        if len(parts.channels) != planned.n_channels:
+            self._recorder.note(
+                "stack_incomplete",
+                fov=planned.fov,
+                timestep=planned.timestep,
+                role=str(planned.role),
+                channels=parts.channels,
+            )
+            return
+        parts.pixels.setflags(write=False)
+        x_um, y_um, z_um = self._position_um
+        stack = Stack(
+            pixels=parts.pixels,
+            channels=tuple(parts.channels),
+            fov=planned.fov,
+            timestep=planned.timestep,
+            role=planned.role,
+            planned_s=planned.planned_s,
+            acquired_s=acquired_s,
+            wall_ns=self._clock.wall_ns_at(acquired_s),
+            exposures_ms=tuple(parts.exposures_ms),
+            pixel_size_um=self._pixel_size_um,
+            position_um=(x_um, y_um, z_um),
+            metadata=planned.metadata,
+        )
+        stamps = Stamps(self._clock.now_s, {"acquired": acquired_s})
+        stamps.mark("assembled")
+        lateness_s = self._started_s - planned.planned_s
+        times = {"started_s": self._started_s, "lateness_s": lateness_s}
+        if planned.role is FrameRole.IMAGE:
+            self._acquired_s_of[planned.fov] = (planned.timestep, acquired_s)
+            self._deliver(stack, stamps)
+        self._recorder.stack(stack, times)
+
+    def _reshaped(
+        self, planned: PlannedEvent, got: tuple[int, ...], expected: tuple[int, ...]
+    ) -> None:
+        """Record a frame whose shape changed within its stack."""
+        problem = f"Channel {planned.channel.config!r} gave {got}, expected {expected}."
+        error = HardwareError(problem, remedy="Set ROI and binning before the run.")
+        self._recorder.error(
+            BackgroundError.of(
+                error, stage="hardware", fov=planned.fov, timestep=planned.timestep
+            )
+        )

@@ -1,0 +1,216 @@
+"""The face of a run: check, start, stop, and what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from faro.errors import RefusedError, RunStateError
+from faro.experiment import plan
+from faro.logs import log_to_file
+from faro.run.limits import RunLimits
+from faro.run.notices import Notices
+from faro.run.one_run import OneRun
+from faro.run.preflight import preflight
+from faro.run.progress import ProgressLine
+from faro.run.state import RunState, StateMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
+
+    from faro.errors import Problem
+    from faro.experiment import RTMEvent
+    from faro.protocols import Microscope, Sink
+    from faro.run.jobs import BackgroundError
+    from faro.run.one_run import RunSummary
+    from faro.run.pipeline import ImageProcessingPipeline
+
+logger = logging.getLogger(__name__)
+
+
+class Controller:
+    """Runs feedback experiments on one microscope.
+
+    Parameters
+    ----------
+    mic
+        The microscope, real, simulated or replayed.
+    pipeline
+        What is done with every frame; None only records.
+    writer
+        Where the run is stored, for example ``OmeZarrWriter(path)``; None keeps
+        nothing. A writer serves one run.
+    limits
+        Deadlines and sizes.
+
+    Attributes
+    ----------
+    notices
+        Signals for progress bars and viewers, emitted on a thread of their own.
+    """
+
+    def __init__(
+        self,
+        mic: Microscope,
+        pipeline: ImageProcessingPipeline | None = None,
+        *,
+        writer: Sink | None = None,
+        limits: RunLimits | None = None,
+    ) -> None:
+        self._mic, self._pipeline, self._writer = mic, pipeline, writer
+        self._limits = limits or RunLimits()
+        self._state = StateMachine()
+        self._run: OneRun | None = None
+        self._lock = threading.Lock()
+        self.notices = Notices()
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is."""
+        return self._state.now
+
+    @property
+    def background_errors(self) -> list[BackgroundError]:
+        """What failed during the last run while it went on."""
+        return [] if self._run is None else list(self._run.recorder.errors)
+
+    def validate_events(
+        self, events: Iterable[RTMEvent], *, stim_mode: str = "current"
+    ) -> list[Problem]:
+        """Return every reason why ``events`` cannot run; empty if they can.
+
+        Nothing is created and no light is switched on.
+        """
+        problems, _ = preflight(
+            list(events), self._mic, self._pipeline, self._writer, stim_mode
+        )
+        return problems
+
+    def run_experiment(
+        self,
+        events: Iterable[RTMEvent],
+        *,
+        stim_mode: str = "current",
+        progress: bool = False,
+        notes: Mapping[str, Any] | None = None,
+    ) -> RunSummary:
+        """Run an experiment; returns when it is done and stored.
+
+        Parameters
+        ----------
+        events
+            An `RTMSequence`, or events from `combine`.
+        stim_mode
+            ``"current"``: image, wait for the mask of this frame, stimulate.
+            ``"previous"``: stimulate with the mask of the frame before, then image.
+        progress
+            Show a live line in the terminal or notebook.
+        notes
+            JSON-able facts for the record (seed, operator, ...).
+
+        Raises
+        ------
+        RefusedError
+            Before any light, with all problems.
+        RunStateError
+            If a run is under way.
+        KeyboardInterrupt
+            After the run was stopped, dark, with what was acquired stored.
+        """
+        listed = list(events)
+        self._state.move(RunState.RUNNING)
+        try:
+            return self._checked_run(
+                listed, stim_mode, dict(notes or {}), show=progress
+            )
+        finally:
+            self._state.try_move(RunState.FINISHING)
+            self._state.move(RunState.IDLE)
+
+    def stop_run(self) -> None:
+        """End the run now: dark, with what was acquired stored; any thread.
+
+        Raises
+        ------
+        RunStateError
+            If nothing runs.
+        """
+        with self._lock:
+            run = self._run
+        if run is None or not self._state.try_move(RunState.STOPPING):
+            problem = f"There is no run to stop; the controller is {self.state}."
+            raise RunStateError(problem, remedy="Call run_experiment first.")
+        run.stop("stopped by the user")
+
+    def _checked_run(
+        self,
+        events: list[RTMEvent],
+        stim_mode: str,
+        notes: dict[str, Any],
+        *,
+        show: bool,
+    ) -> RunSummary:
+        problems, needed = preflight(
+            events, self._mic, self._pipeline, self._writer, stim_mode
+        )
+        if problems or needed is None:
+            raise RefusedError(problems)
+        description = self._description(events, stim_mode, notes)
+        with ExitStack() as stack:
+            if self._writer is not None:
+                self._writer.open(needed, description)
+                stack.enter_context(log_to_file(self._writer.path / "run.log"))
+            stack.enter_context(self._progress(events, show=show))
+            run = self._new_run(events, stim_mode)
+            steps = plan(events, stim_mode=stim_mode)
+            return run.carry_out(steps, needed.pixel_size_um)
+
+    def _new_run(self, events: list[RTMEvent], stim_mode: str) -> OneRun:
+        steps = plan(events, stim_mode=stim_mode)
+        asked = frozenset(s.mask_from for s in steps if s.mask_from is not None)
+        run = OneRun(
+            self._mic,
+            self._pipeline,
+            self._writer,
+            self._limits,
+            self.notices,
+            asked,
+        )
+        with self._lock:
+            self._run = run
+        return run
+
+    def _progress(
+        self, events: list[RTMEvent], *, show: bool
+    ) -> AbstractContextManager[object]:
+        if not show:
+            return nullcontext()
+        timesteps = len({event.timestep for event in events})
+        return ProgressLine(self.notices, len(events), timesteps)
+
+    def _description(
+        self, events: list[RTMEvent], stim_mode: str, notes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return everything that says what this run is, JSON-able."""
+        first: dict[int, RTMEvent] = {}
+        for event in events:
+            first.setdefault(event.fov, event)
+        return {
+            "stim_mode": stim_mode,
+            "experiment": [_event_record(event) for event in events],
+            "fov_metadata": {str(p): dict(e.metadata) for p, e in first.items()},
+            "pipeline": self._pipeline.describe() if self._pipeline else None,
+            "microscope": self._mic.describe(),
+            "limits": dataclasses.asdict(self._limits),
+            **notes,
+        }
+
+
+def _event_record(event: RTMEvent) -> dict[str, Any]:
+    """Return one event as plain data, without what is at its default."""
+    record: dict[str, Any] = event.model_dump(mode="json", exclude_defaults=True)
+    return record

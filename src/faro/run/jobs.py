@@ -1,0 +1,78 @@
+"""What one stack carries on its way through the loop, and what went wrong on it."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faro.model import Stack, Stamps
+    from faro.protocols import Stimulator
+    from faro.protocols.analysis import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundError:
+    """A component that failed on one frame; the run went on.
+
+    Attributes
+    ----------
+    fov, timestep
+        The frame; -1 where no single frame is to blame.
+    stage
+        For example ``"segment/nuclei"``, ``"track"``, ``"features/0"``,
+        ``"stimulate"``, ``"storage"``, ``"hardware"``.
+    exc_type, message, traceback
+        The exception.
+    """
+
+    fov: int
+    timestep: int
+    stage: str
+    exc_type: str
+    message: str
+    traceback: str
+
+    @classmethod
+    def of(
+        cls, error: BaseException, *, stage: str, fov: int = -1, timestep: int = -1
+    ) -> BackgroundError:
+        """Return the record of ``error``."""
+        text = "".join(traceback.format_exception(error))
+        return cls(fov, timestep, stage, type(error).__name__, str(error), text)
+
+
+@dataclass(slots=True)
+class FrameJob:
+    """One stack on its way.
+
+    Attributes
+    ----------
+    stack
+        The images.
+    stamps
+        Times of the stages so far.
+    decide_with
+        The stimulator that decides on this frame, None if no stimulation uses it.
+    """
+
+    stack: Stack
+    stamps: Stamps
+    decide_with: Stimulator | None = None
+
+
+@dataclass(slots=True)
+class Segmented:
+    """Label images of one stack.
+
+    Attributes
+    ----------
+    labels
+        Name to (Y, X) int32, of the segmenters that succeeded.
+    failed
+        The stage that failed on the first segmenter, empty if none did.
+    """
+
+    labels: dict[str, Labels] = field(default_factory=dict)
+    failed: str = ""

@@ -1,0 +1,181 @@
+"""What is done with every frame: segment, track, measure, decide."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from faro.analysis import (
+    LocalThresholdSegmenter,
+    SegmentationMethod,
+    StreamingTracker,
+    as_feature_extractor,
+)
+from faro.errors import Problem, RefusedError
+from faro.stimulation import as_stimulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from faro.protocols import FeatureExtractor, Segmenter, Stimulator, Tracker
+
+
+class ImageProcessingPipeline:
+    """The components that every frame passes, declared once.
+
+    Parameters
+    ----------
+    segmenters
+        One segmenter or several: a `SegmentationMethod`, an object with
+        ``segment(pixels)``, or a function. A bare one is called "nuclei" and looks at
+        the first channel. The cells of the first are tracked and measured. Default:
+        `LocalThresholdSegmenter`.
+    features
+        One feature extractor or several: objects with ``features(cells, stack)`` or
+        functions.
+    tracker
+        Prototype of the tracker; every FOV gets a copy. Default: `StreamingTracker`.
+    stimulator
+        Object with ``stimulate(context)``, or a function; None for no light.
+
+    Raises
+    ------
+    RefusedError
+        If two segmenters share a name, or something is no component; all at once.
+    """
+
+    def __init__(
+        self,
+        segmenters: object = None,
+        features: object = None,
+        tracker: Tracker | None = None,
+        stimulator: Stimulator | Callable[..., object] | None = None,
+    ) -> None:
+        problems: list[Problem] = []
+        default = LocalThresholdSegmenter()
+        given = _listed(default if segmenters is None else segmenters)
+        self.segmenters = tuple(_methods(given, problems))
+        self.features = tuple(_extractors(_listed(features), problems))
+        self.tracker: Tracker = StreamingTracker() if tracker is None else tracker
+        self.stimulator: Stimulator | None = None
+        if stimulator is not None:
+            try:
+                self.stimulator = as_stimulator(stimulator)
+            except TypeError as error:
+                problems.append(_not_a_component("pipeline/stimulator", error))
+        if not callable(getattr(self.tracker, "update", None)):
+            what = f"{type(self.tracker).__name__} has no method update(t, cells)."
+            remedy = "Give an object with that method, for example StreamingTracker()."
+            problems.append(Problem("pipeline/tracker", what, remedy))
+        if problems:
+            raise RefusedError(problems)
+
+    def new_tracker(self) -> Tracker:
+        """Return a tracker of its own for one more FOV."""
+        return copy.deepcopy(self.tracker)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the label images that a run stores."""
+        names = [method.name for method in self.segmenters]
+        rings = [name for f in self.features for name in getattr(f, "rings", ())]
+        stim = ["stim_mask"] if self.stimulator else []
+        return tuple(dict.fromkeys([*names, "tracks", *rings, *stim]))
+
+    def features_before_mask(self) -> tuple[FeatureExtractor, ...]:
+        """Return the extractors that the stimulator builds on, in their order."""
+        needed = set(getattr(self.stimulator, "needs", ()) or ())
+        early: set[int] = set()
+        for index in reversed(range(len(self.features))):
+            extractor = self.features[index]
+            provides = getattr(extractor, "provides", None)
+            if needed and (provides is None or needed & set(provides)):
+                early.add(index)
+                needed |= set(getattr(extractor, "needs", ()) or ())
+        return tuple(self.features[i] for i in sorted(early))
+
+    def describe(self) -> dict[str, Any]:
+        """Return names and parameters of all components, for the record."""
+        return {
+            "segmenters": [
+                {
+                    "name": method.name,
+                    "use_channel": method.use_channel,
+                    "component": _described(method.segmenter),
+                }
+                for method in self.segmenters
+            ],
+            "features": [_described(f) for f in self.features],
+            "tracker": _described(self.tracker),
+            "stimulator": _described(self.stimulator) if self.stimulator else None,
+        }
+
+
+def _listed(components: object) -> list[object]:
+    """Return one component or several as a list."""
+    if components is None:
+        return []
+    return list(components) if isinstance(components, list | tuple) else [components]
+
+
+def _methods(
+    given: Iterable[object], problems: list[Problem]
+) -> Iterable[SegmentationMethod]:
+    """Yield every segmenter with its name; a bare one is called nuclei."""
+    names: set[str] = set()
+    for index, item in enumerate(given):
+        where = f"pipeline/segmenters/{index}"
+        try:
+            method = _as_method(item, index)
+        except TypeError as error:
+            problems.append(_not_a_component(where, error))
+            continue
+        if method.name in names:
+            what = f"two segmenters are called {method.name!r}."
+            problems.append(Problem(where, what, "Give each a name of its own."))
+        names.add(method.name)
+        yield method
+
+
+def _as_method(item: object, index: int) -> SegmentationMethod:
+    if isinstance(item, SegmentationMethod):
+        return item
+    name = "nuclei" if index == 0 else f"labels_{index}"
+    segmenter: Segmenter | Callable[..., Any] = item  # type: ignore[assignment]  # checked by SegmentationMethod
+    return SegmentationMethod(name, segmenter)
+
+
+def _extractors(
+    given: Sequence[object], problems: list[Problem]
+) -> Iterable[FeatureExtractor]:
+    for index, item in enumerate(given):
+        try:
+            yield as_feature_extractor(item)
+        except TypeError as error:
+            problems.append(_not_a_component(f"pipeline/features/{index}", error))
+
+
+def _not_a_component(where: str, error: Exception) -> Problem:
+    """Return the problem of something that has not the right method."""
+    what = getattr(error, "problem", str(error))
+    return Problem(where, what, getattr(error, "remedy", ""))
+
+
+def _described(component: object) -> dict[str, Any]:
+    """Return the import path and the plain parameters of a component."""
+    kind = component if callable(component) else type(component)
+    name = getattr(kind, "__qualname__", type(component).__qualname__)
+    module = getattr(kind, "__module__", type(component).__module__)
+    plain = (bool, int, float, str, tuple, list, type(None))
+    slots = getattr(type(component), "__slots__", ())
+    values = {**{n: getattr(component, n, None) for n in slots}, **_vars(component)}
+    settings = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in values.items()
+        if not key.startswith("_") and isinstance(value, plain)
+    }
+    return {"component": f"{module}:{name}", "parameters": settings}
+
+
+def _vars(component: object) -> dict[str, Any]:
+    return dict(getattr(component, "__dict__", {}))

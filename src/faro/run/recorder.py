@@ -1,0 +1,134 @@
+"""Everything a run writes down: to the sink, in order, off the hot path."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from faro.run.jobs import BackgroundError
+from faro.run.writing import WriterThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from faro.model import CellTable, Stack
+    from faro.protocols import Sink
+    from faro.run.clock import RunClock
+
+logger = logging.getLogger(__name__)
+
+MAX_ERRORS_KEPT = 1_000
+"""Errors kept in memory; the journal has them all."""
+
+
+class Recorder:
+    """Hands what the run produces to the sink; works without one too. Thread-safe.
+
+    Parameters
+    ----------
+    sink
+        Where the run is stored, None for a run that is not stored.
+    clock
+        Clock of the run; every journal line carries its seconds as ``run_s``.
+    on_storage_failure
+        Called once, on the writer thread, when the sink fails.
+    """
+
+    def __init__(
+        self,
+        sink: Sink | None,
+        clock: RunClock,
+        on_storage_failure: Callable[[Exception], None],
+    ) -> None:
+        self._sink, self._clock = sink, clock
+        self._on_storage_failure = on_storage_failure
+        self._lock = threading.Lock()
+        self._storage_failed = False
+        self.errors: list[BackgroundError] = []
+        self.counts: dict[str, int] = {}
+        self._writer = WriterThread(self._writing_failed)
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Write one line to the journal and count it."""
+        with self._lock:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+        if self._sink is None:
+            return
+        try:
+            self._sink.record(kind, run_s=round(self._clock.now_s(), 6), **facts)
+        except OSError as error:
+            logger.exception("The journal cannot be written.")
+            self._stop_once(error)
+
+    def error(self, error: BackgroundError) -> None:
+        """Record a failure, on disk at once."""
+        with self._lock:
+            if len(self.errors) < MAX_ERRORS_KEPT:
+                self.errors.append(error)
+        self.note(
+            "error",
+            fov=error.fov,
+            timestep=error.timestep,
+            stage=error.stage,
+            exc_type=error.exc_type,
+            message=error.message,
+            traceback=error.traceback,
+        )
+
+    def stack(self, stack: Stack, times: Mapping[str, float]) -> None:
+        """Queue raw pixels."""
+        with self._lock:
+            key = f"stacks_{stack.role}"
+            self.counts[key] = self.counts.get(key, 0) + 1
+        sink = self._sink
+        if sink is not None:
+            facts = dict(times)
+            self._writer.put(
+                stack.pixels.nbytes, lambda: sink.store_stack(stack, facts)
+            )
+
+    def labels(
+        self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
+    ) -> None:
+        """Queue one label image (Y, X)."""
+        sink = self._sink
+        if sink is not None:
+            self._writer.put(
+                labels.nbytes, lambda: sink.store_labels(name, fov, timestep, labels)
+            )
+
+    def cells(self, fov: int, timestep: int, table: CellTable) -> None:
+        """Queue the rows of one frame."""
+        sink = self._sink
+        if sink is not None:
+            n_bytes = sum(column.nbytes for column in table.columns.values())
+            self._writer.put(n_bytes, lambda: sink.store_cells(fov, timestep, table))
+
+    def finish(self, summary: Mapping[str, Any], timeout_s: float) -> bool:
+        """Write what is queued and close the sink; return False at the deadline."""
+        written = self._writer.close(timeout_s)
+        if self._sink is not None and written:
+            self._sink.close(summary)
+        return written
+
+    def _writing_failed(self, error: Exception) -> None:
+        self._stop_once(error)
+        self.error(BackgroundError.of(error, stage="storage"))
+
+    def _stop_once(self, error: Exception) -> None:
+        with self._lock:
+            first, self._storage_failed = not self._storage_failed, True
+        if first:
+            self._on_storage_failure(error)
+
+
+def mask_sha256(mask: npt.NDArray[np.uint8] | None) -> str | None:
+    """Return the SHA-256 of a mask (Y, X) uint8, None for the whole field."""
+    if mask is None:
+        return None
+    return hashlib.sha256(mask.tobytes()).hexdigest()
