@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from faro.protocols.analysis import Cells, FeatureExtractor, Segmenter, Tracker
-from faro.protocols.microscope import FrameCallback, MaskWarp, Microscope
+from faro.protocols.microscope import (
+    FrameCallback,
+    MaskWarp,
+    Microscope,
+    MissingCallback,
+)
 from faro.protocols.stimulation import StimulationContext, Stimulator
 from faro.protocols.storage import FrameSource, Sink
 
@@ -14,6 +19,7 @@ __all__ = [
     "FrameSource",
     "MaskWarp",
     "Microscope",
+    "MissingCallback",
     "Segmenter",
     "Sink",
     "StimulationContext",

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from faro.model.frame import PixelArray
 
     FrameCallback: TypeAlias = Callable[[PixelArray, MDAEvent, Mapping[str, Any]], None]
+    MissingCallback: TypeAlias = Callable[[MDAEvent, Exception], None]
 else:
-    FrameCallback = object
+    FrameCallback = MissingCallback = object
 
 
 class PowerChannelLike(Protocol):
@@ -79,6 +80,23 @@ class Microscope(Protocol):
 
     def disconnect_frame(self, callback: FrameCallback, /) -> None:
         """Undo `connect_frame`; unknown callbacks are ignored."""
+        ...
+
+    def connect_missing(self, callback: MissingCallback, /) -> None:
+        """Have ``callback(event, error)`` called for every event without a frame.
+
+        On the thread of the acquisition, in the place of the frame: every event that
+        the run feeds gives either a frame or this.
+        """
+        ...
+
+    def disconnect_missing(self, callback: MissingCallback, /) -> None:
+        """Undo `connect_missing`; unknown callbacks are ignored."""
+        ...
+
+    @property
+    def mda_error(self) -> BaseException | None:
+        """What ended the last acquisition early, None if nothing did."""
         ...
 
     def cancel_mda(self) -> None:
