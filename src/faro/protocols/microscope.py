@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from threading import Thread
     from typing import TypeAlias
 
     import numpy as np
@@ -20,6 +19,23 @@ if TYPE_CHECKING:
     MissingCallback: TypeAlias = Callable[[MDAEvent, Exception], None]
 else:
     FrameCallback = MissingCallback = object
+
+
+class AcquisitionThread(Protocol):
+    """The thread of one acquisition."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the acquisition before its events did, None if nothing."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether the acquisition is going on."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, at most ``timeout`` seconds."""
+        ...
 
 
 class PowerChannelLike(Protocol):
@@ -62,7 +78,7 @@ class Microscope(Protocol):
         """The calibrated DMD, None where there is none."""
         ...
 
-    def run_mda(self, events: Iterator[MDAEvent], /) -> Thread:
+    def run_mda(self, events: Iterator[MDAEvent], /) -> AcquisitionThread:
         """Start taking ``events`` one by one on a thread of its own; return it.
 
         The next event is asked for only when the one before is done. The run ends
@@ -92,11 +108,6 @@ class Microscope(Protocol):
 
     def disconnect_missing(self, callback: MissingCallback, /) -> None:
         """Undo `connect_missing`; unknown callbacks are ignored."""
-        ...
-
-    @property
-    def mda_error(self) -> BaseException | None:
-        """What ended the last acquisition early, None if nothing did."""
         ...
 
     def cancel_mda(self) -> None:

@@ -1,0 +1,134 @@
+"""What a core can do, and what it is: facts for the check, a record for the run."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faro.errors import HardwareError
+from faro.microscope.mmcore import DeviceType, device_labels
+from faro.model import HardwareFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faro.microscope.light import Level
+    from faro.microscope.mmcore import CMMCorePlus
+
+DTYPES = {1: "uint8", 2: "uint16"}
+EXPOSURE = "Exposure"
+LIBRARIES = ("pymmcore-plus", "pymmcore", "useq-schema", "numpy")
+
+
+def presets_of(core: CMMCorePlus) -> dict[str, tuple[str, ...]]:
+    """Return each config group with its presets."""
+    return {
+        str(group): tuple(str(preset) for preset in core.getAvailableConfigs(group))
+        for group in core.getAvailableConfigGroups()
+    }
+
+
+def limits_of(core: CMMCorePlus, device: str, prop: str) -> tuple[float, float] | None:
+    """Return the limits of a property, None where it has none."""
+    if not core.hasProperty(device, prop) or not core.hasPropertyLimits(device, prop):
+        return None
+    low = core.getPropertyLowerLimit(device, prop)
+    return float(low), float(core.getPropertyUpperLimit(device, prop))
+
+
+def facts_of(
+    core: CMMCorePlus,
+    channel_group: str,
+    powers: Mapping[str, Level],
+    *,
+    dmd_calibrated: bool,
+) -> HardwareFacts:
+    """Return what the instrument can do, read now.
+
+    Raises
+    ------
+    HardwareError
+        If the camera gives neither 8 nor 16 bit grey images.
+    """
+    camera, slm = core.getCameraDevice(), core.getSLMDevice()
+    endless = (0.0, math.inf)
+    return HardwareFacts(
+        presets=presets_of(core),
+        channel_group=channel_group,
+        image_shape=(core.getImageHeight(), core.getImageWidth()) if camera else None,
+        image_dtype=_dtype(core) if camera else "uint16",
+        exposure_limits_ms=limits_of(core, camera, EXPOSURE) if camera else None,
+        power_limits={
+            preset: limits_of(core, *level) or endless
+            for preset, level in powers.items()
+        },
+        slm_shape=(core.getSLMHeight(slm), core.getSLMWidth(slm)) if slm else None,
+        dmd_calibrated=dmd_calibrated,
+        pixel_size_um=core.getPixelSizeUm() or None,
+    )
+
+
+def _dtype(core: CMMCorePlus) -> str:
+    n_bytes = core.getBytesPerPixel()
+    if n_bytes not in DTYPES:
+        problem = (
+            f"The camera {core.getCameraDevice()!r} gives {n_bytes} bytes a pixel."
+        )
+        raise HardwareError(problem, remedy="Set it to 8 or 16 bit grey.")
+    return DTYPES[n_bytes]
+
+
+def describe_core(core: CMMCorePlus, config: str | None) -> dict[str, Any]:
+    """Return configuration, devices, state and versions, JSON-able."""
+    return {
+        "configuration": config,
+        "configuration_sha256": _sha256(config),
+        "devices": [_device(core, label) for label in device_labels(core)],
+        "state": _state(core),
+        "presets": presets_of(core),
+        "current_presets": {
+            str(group): str(core.getCurrentConfig(group))
+            for group in core.getAvailableConfigGroups()
+        },
+        "roles": _roles(core),
+        "versions": {name: version(name) for name in LIBRARIES}
+        | {"mmcore": core.getVersionInfo(), "device_api": core.getAPIVersionInfo()},
+    }
+
+
+def _sha256(path: str | None) -> str | None:
+    if path is None or not Path(path).is_file():
+        return None
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _device(core: CMMCorePlus, label: str) -> dict[str, str]:
+    return {
+        "label": label,
+        "library": str(core.getDeviceLibrary(label)),
+        "name": str(core.getDeviceName(label)),
+        "type": DeviceType(core.getDeviceType(label)).name,
+        "description": str(core.getDeviceDescription(label)),
+    }
+
+
+def _state(core: CMMCorePlus) -> dict[str, dict[str, str]]:
+    """Return device to property to value, as the core remembers them."""
+    state: dict[str, dict[str, str]] = {}
+    for device, prop, value in core.getSystemStateCache():
+        state.setdefault(str(device), {})[str(prop)] = str(value)
+    return state
+
+
+def _roles(core: CMMCorePlus) -> dict[str, str]:
+    return {
+        "camera": core.getCameraDevice(),
+        "shutter": core.getShutterDevice(),
+        "focus": core.getFocusDevice(),
+        "xy_stage": core.getXYStageDevice(),
+        "autofocus": core.getAutoFocusDevice(),
+        "slm": core.getSLMDevice(),
+    }

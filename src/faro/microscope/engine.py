@@ -1,0 +1,378 @@
+"""The engine that tells the truth: what cannot be done is raised, never skipped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from useq import AcquireImage, HardwareAutofocus
+
+from faro.errors import HardwareError
+from faro.microscope.mmcore import MDAEngine, SkipEvent
+from faro.microscope.policy import EnginePolicy, RetryPolicy
+from faro.microscope.slm import SlmDriver
+from faro.microscope.waiting import DeviceWaiter, Touched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from useq import MDAEvent, MDASequence
+
+    from faro.microscope.mmcore import CMMCorePlus
+    from faro.model.frame import PixelArray
+    from faro.protocols import FrameCallback, MissingCallback
+
+logger = logging.getLogger(__name__)
+
+Metadata = dict[str, Any]
+
+
+def _ignore(*_: object) -> None:
+    """Nobody listens."""
+
+
+class FaroEngine(MDAEngine):
+    """Carries out one event at a time, strictly.
+
+    A setting that fails is tried again and then ends the run. A failed exposure is
+    tried again and then reported with `on_missing`; no frame ever takes the place of
+    another. A mask is shown only after the SLM was blanked, and blanked again after
+    the exposure. Nothing is restored at the end: the session makes the sample dark.
+
+    The frame's metadata holds ``acquired_monotonic_s`` (`time.perf_counter` at the
+    end of the exposure), ``acquired_wall_ns`` (UTC), ``runner_time_ms``,
+    ``exposure_ms``, ``position_um`` (x, y, z as read after the last move) and, for a
+    mask, ``displayed_monotonic_s`` (light on), ``dark_monotonic_s`` and
+    ``slm_exposure_ms``.
+
+    Parameters
+    ----------
+    core
+        The core to drive.
+    policy
+        The rig's quirks.
+    clock
+        Monotonic seconds; must be the clock of the run.
+    """
+
+    def __init__(
+        self,
+        core: CMMCorePlus,
+        policy: EnginePolicy | None = None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        super().__init__(
+            core, use_hardware_sequencing=False, restore_initial_state=False
+        )
+        self.policy = policy or EnginePolicy()
+        self.on_frame: FrameCallback = _ignore
+        self.on_missing: MissingCallback = _ignore
+        self.exposure_s = 0.0
+        self._clock = clock
+        self._cancelled = threading.Event()
+        self._slm = SlmDriver(core, self.policy, self._cancelled.wait)
+        self._waiter = DeviceWaiter(core, self.policy, self._cancelled, clock)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._applied: tuple[str, str] | None = None
+        self._devices_of: dict[tuple[str, str], frozenset[str]] = {}
+        self._position_um: tuple[float | None, ...] = (None, None, None)
+        self._focus_shift_um: dict[int | None, float] = {}
+        self._autoshutter = False
+
+    def begin(self, on_frame: FrameCallback, on_missing: MissingCallback) -> None:
+        """Deliver the frames of the coming run, by direct calls on its thread."""
+        self.on_frame, self.on_missing = on_frame, on_missing
+        self._cancelled.clear()
+
+    def end(self) -> None:
+        """Forget whom to deliver to."""
+        self.on_frame, self.on_missing = _ignore, _ignore
+        self.exposure_s = 0.0
+
+    def refuse(self) -> None:
+        """Switch no light on any more, and stop waiting: the run is cancelled."""
+        self._cancelled.set()
+
+    # ------------------------------------------------------------ hooks of the runner
+
+    def setup_sequence(self, sequence: MDASequence) -> Any:
+        """Look at the devices before a run; see `MDAEngine.setup_sequence`."""
+        summary = super().setup_sequence(sequence)
+        core = self.mmcore
+        self._forget()
+        self._waiter.prepare()
+        if not core.getCameraDevice():
+            problem = "No camera is selected."
+            raise HardwareError(problem, remedy="Select one in the configuration.")
+        if (cameras := core.getNumberOfCameraChannels()) != 1:
+            problem = f"The camera {core.getCameraDevice()!r} gives {cameras} images."
+            raise HardwareError(problem, remedy="Select a camera with one channel.")
+        self._autoshutter = core.getAutoShutter()
+        core.setAutoShutter(False)
+        self._read_position()
+        return summary
+
+    def before_event(self, event: MDAEvent) -> None:
+        """Do what is due before ``event`` is set up; nothing by default."""
+
+    def setup_event(self, event: MDAEvent) -> None:
+        """Set what ``event`` asks for and wait until every device is ready.
+
+        Raises
+        ------
+        HardwareError
+            If a setting failed at every try, or a device was not ready in time.
+        SkipEvent
+            If the run was cancelled meanwhile; the event is reported as missing.
+        """
+        self.before_event(event)
+        self._skip_if_cancelled(event)
+        if event.slm_image is not None:
+            self._slm.blank(self._slm.device(event.slm_image))
+        touched = Touched()
+        self._move(event, touched)
+        self._set_channel(event, touched)
+        self._set_properties(event, touched)
+        self._set_camera(event)
+        self._waiter.wait(touched)
+        if touched.targets_um and self.policy.reads_position:
+            self._read_position()
+        if event.slm_image is not None:
+            self._slm_ms = self._slm.load(event.slm_image, event.exposure)
+        self._skip_if_cancelled(event)
+
+    def exec_event(self, event: MDAEvent) -> Iterator[Any]:
+        """Take one frame and hand it over; yields None where there is none."""
+        if isinstance(event.action, HardwareAutofocus):
+            self._autofocus(event, event.action)
+            return
+        if not isinstance(event.action, AcquireImage | None):
+            problem = f"The event asks for the action {event.action!r}."
+            raise HardwareError(problem, remedy="Remove it: it would do nothing.")
+        metadata: Metadata = {}
+        try:
+            pixels = self._expose(event, metadata)
+        except _MissedError as missed:
+            logger.warning("Frame %s is missing: %s", dict(event.index), missed.cause)
+            self.on_missing(event, missed.cause)
+            yield None
+            return
+        self.on_frame(pixels, event, metadata)
+        yield pixels, event, metadata
+
+    def teardown_event(self, event: MDAEvent) -> None:
+        """Nothing is left to do: the shutter is closed with the exposure."""
+
+    def teardown_sequence(self, sequence: MDASequence) -> None:  # noqa: ARG002  a hook
+        """Give the shutter back to the core; nothing else is restored."""
+        core = self.mmcore
+        try:
+            core.setAutoShutter(self._autoshutter and bool(core.getShutterDevice()))
+        except Exception:
+            logger.exception("The automatic shutter could not be set back.")
+
+    # ----------------------------------------------------------------- settings
+
+    def _set(self, what: str, action: Callable[[], object]) -> None:
+        self.policy.settings.attempt(what, action, self._cancelled.wait)
+
+    def _move(self, event: MDAEvent, touched: Touched) -> None:
+        core = self.mmcore
+        if event.x_pos is not None or event.y_pos is not None:
+            label = _needed(core.getXYStageDevice(), "XY stage", event)
+            x_um, y_um = event.x_pos, event.y_pos
+            if x_um is None or y_um is None:
+                here_x, here_y = core.getXYPosition(label)
+                x_um = here_x if x_um is None else x_um
+                y_um = here_y if y_um is None else y_um
+            target = (float(x_um), float(y_um))
+            self._set(
+                f"Moving {label!r} to {target} um",
+                lambda: core.setXYPosition(label, *target),
+            )
+            touched.devices.add(label)
+            touched.targets_um[label] = target
+        if event.z_pos is not None and self.policy.drives_z:
+            label = _needed(core.getFocusDevice(), "focus drive", event)
+            shift_um = self._focus_shift_um.get(event.index.get("p"), 0.0)
+            z_um = float(event.z_pos) + shift_um
+            what = f"Moving {label!r} to {z_um} um"
+            self._set(what, lambda: core.setPosition(label, z_um))
+            touched.devices.add(label)
+            touched.targets_um[label] = (z_um,)
+
+    def _set_channel(self, event: MDAEvent, touched: Touched) -> None:
+        if event.channel is None:
+            return
+        core, preset = self.mmcore, (event.channel.group, event.channel.config)
+        if preset == self._applied:
+            return
+        self._applied = None
+        self._set(f"Setting the preset {preset}", lambda: core.setConfig(*preset))
+        self._applied = preset
+        if preset not in self._devices_of:
+            settings = core.getConfigData(*preset)
+            self._devices_of[preset] = frozenset(entry[0] for entry in settings)
+        touched.devices |= self._devices_of[preset]
+
+    def _set_properties(self, event: MDAEvent, touched: Touched) -> None:
+        core = self.mmcore
+        for device, prop, value in event.properties or ():
+            self._applied = None
+            what = f"Setting {device}.{prop} to {value!r}"
+            self._set(what, lambda d=device, p=prop, v=value: core.setProperty(d, p, v))
+            touched.devices.add(device)
+
+    def _set_camera(self, event: MDAEvent) -> None:
+        core, roi = self.mmcore, event.roi
+        if roi is not None:
+            box = (roi.offset_x, roi.offset_y, roi.width, roi.height)
+            self._set("Clearing the camera ROI", core.clearROI)
+            self._set(f"Setting the camera ROI {box}", lambda: core.setROI(*box))
+        if event.exposure is not None:
+            exposure_ms = float(event.exposure)
+            what = f"Setting the exposure {exposure_ms:g} ms"
+            self._set(what, lambda: core.setExposure(exposure_ms))
+
+    def _autofocus(self, event: MDAEvent, action: HardwareAutofocus) -> None:
+        core = self.mmcore
+        _needed(core.getAutoFocusDevice(), "autofocus", event)
+        if action.autofocus_motor_offset is not None:
+            offset_um = float(action.autofocus_motor_offset)
+            what = f"Setting the autofocus offset {offset_um:g} um"
+            self._set(what, lambda: core.setAutoFocusOffset(offset_um))
+        before_um = core.getZPosition()
+        retry = RetryPolicy(max(1, action.max_retries), self.policy.settings.delay_s)
+        retry.attempt("The autofocus", core.fullFocus, self._cancelled.wait)
+        self._waiter.wait(Touched({core.getFocusDevice()}))
+        position = event.index.get("p")
+        moved_um = core.getZPosition() - before_um
+        shift_um = self._focus_shift_um.get(position, 0.0)
+        self._focus_shift_um[position] = shift_um + moved_um
+
+    # ----------------------------------------------------------------- exposure
+
+    def _expose(self, event: MDAEvent, metadata: Metadata) -> PixelArray:
+        """Return a frame (Y, X), tried again where nothing was shone on purpose."""
+        tries = 1 if event.slm_image is not None else self.policy.snap.tries
+        for left in range(tries - 1, -1, -1):
+            if self._cancelled.is_set():
+                raise _MissedError(_cancelled())
+            try:
+                pixels = self._lit_snap(event, metadata)
+            except _MissedError:
+                if left == 0:
+                    raise
+                self._cancelled.wait(self.policy.snap.delay_s)
+            else:
+                return pixels
+        raise _MissedError(_cancelled())
+
+    def _lit_snap(self, event: MDAEvent, metadata: Metadata) -> PixelArray:
+        slm = event.slm_image
+        exposure_ms = event.exposure or self.mmcore.getExposure()
+        self.exposure_s = exposure_ms / 1e3
+        metadata["exposure_ms"] = exposure_ms
+        metadata["position_um"] = self._position_um
+        try:
+            if slm is not None:
+                self._slm.show(slm)
+            shutter = self._open_shutter()
+            try:
+                if slm is not None:
+                    metadata["displayed_monotonic_s"] = self._clock()
+                    metadata["slm_exposure_ms"] = self._slm_ms
+                self._snap(event, metadata)
+            finally:
+                if shutter and not event.keep_shutter_open:
+                    self._close_shutter(shutter)
+        finally:
+            if slm is not None:
+                self._slm.blank(self._slm.device(slm))
+                metadata["dark_monotonic_s"] = self._clock()
+        return self._image()
+
+    def _snap(self, event: MDAEvent, metadata: Metadata) -> None:
+        try:
+            self.mmcore.snapImage()
+        except Exception as error:
+            problem = f"The camera gave no image: {error}."
+            remedy = "Check the camera; the other frames keep their places."
+            raise _MissedError(HardwareError(problem, remedy=remedy)) from error
+        now = self._clock()
+        metadata["acquired_monotonic_s"] = now
+        metadata["acquired_wall_ns"] = time.time_ns()
+        start = event.metadata.pop("runner_t0", None) or now
+        metadata["runner_time_ms"] = (now - start) * 1e3
+        if self._cancelled.is_set():
+            raise _MissedError(_cancelled())
+
+    def _image(self) -> PixelArray:
+        try:
+            pixels: PixelArray = self.mmcore.getImage()
+        except Exception as error:
+            problem = f"The image could not be read from the camera: {error}."
+            remedy = "Check the camera; the other frames keep their places."
+            raise _MissedError(HardwareError(problem, remedy=remedy)) from error
+        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):  # noqa: PLR2004
+            problem = f"The camera gives {pixels.shape} {pixels.dtype} images."
+            raise HardwareError(problem, remedy="Set it to 8 or 16 bit grey.")
+        pixels.setflags(write=False)
+        return pixels
+
+    def _open_shutter(self) -> str | None:
+        """Open the current shutter where the core would; return its label."""
+        core = self.mmcore
+        if not self._autoshutter or not (label := core.getShutterDevice()):
+            return None
+        what = f"Opening the shutter {label!r}"
+        self._set(what, lambda: core.setShutterOpen(label, True))  # noqa: FBT003
+        self._waiter.wait_for(label)
+        return label
+
+    def _close_shutter(self, label: str) -> None:
+        core, what = self.mmcore, f"Closing the shutter {label!r}"
+        self._set(what, lambda: core.setShutterOpen(label, False))  # noqa: FBT003
+
+    def _read_position(self) -> None:
+        core = self.mmcore
+        x_um = y_um = z_um = None
+        try:
+            if core.getXYStageDevice():
+                x_um, y_um = core.getXYPosition()
+            if core.getFocusDevice():
+                z_um = core.getPosition()
+        except Exception as error:  # noqa: BLE001  a stage that cannot say where it is
+            logger.warning("The position could not be read: %s", error)
+        self._position_um = (x_um, y_um, z_um)
+
+    def _skip_if_cancelled(self, event: MDAEvent) -> None:
+        if self._cancelled.is_set():
+            self.on_missing(event, _cancelled())
+            raise SkipEvent(reason="the run was cancelled")
+
+
+class _MissedError(Exception):
+    """An event gave no frame, for ``cause``."""
+
+    def __init__(self, cause: HardwareError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _cancelled() -> HardwareError:
+    problem = "The run was cancelled before the frame was complete."
+    return HardwareError(problem, remedy="")
+
+
+def _needed(label: str, what: str, event: MDAEvent) -> str:
+    if not label:
+        problem = f"The event {dict(event.index)} needs the {what}, but there is none."
+        raise HardwareError(problem, remedy="Load one, or leave its position out.")
+    return label

@@ -1,0 +1,118 @@
+"""Making the sample dark, and giving back the light that imaging needs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from faro.microscope.mmcore import DeviceType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faro.microscope.mmcore import CMMCorePlus
+    from faro.microscope.steps import StepResult, StepRunner
+
+logger = logging.getLogger(__name__)
+
+Level: TypeAlias = tuple[str, str]
+"""(device, property) of a light level."""
+
+DARK_BUDGET_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LightLevels:
+    """The properties of a rig that set how bright a light is.
+
+    Attributes
+    ----------
+    stimulation
+        Levels of stimulation light: first to go to 0, never given back.
+    imaging
+        Other levels: given back before the next run.
+    """
+
+    stimulation: tuple[Level, ...] = ()
+    imaging: tuple[Level, ...] = ()
+
+
+class Darkness:
+    """Switches everything off that may light the sample, in a fixed order.
+
+    Stimulation levels to 0, SLMs blank, shutters closed, other levels to 0. Every
+    step is guarded, timed and reported; one that fails or hangs does not keep the
+    others from being taken.
+
+    Parameters
+    ----------
+    core
+        The core that holds the devices.
+    runner
+        Takes the steps.
+    """
+
+    def __init__(self, core: CMMCorePlus, runner: StepRunner) -> None:
+        self._core, self._runner = core, runner
+        self._remembered: dict[Level, str] = {}
+        self.levels = LightLevels()
+
+    def go(self) -> tuple[StepResult, ...]:
+        """Make the sample dark now; return what became of each step."""
+        steps: list[tuple[str, Callable[[], object]]] = []
+        steps += [self._off(level) for level in self.levels.stimulation]
+        steps += [self._blank(label) for label in self._labels(DeviceType.SLMDevice)]
+        shutters = self._labels(DeviceType.ShutterDevice)
+        steps += [self._shut(label) for label in shutters]
+        steps += [self._off(level, keep=True) for level in self.levels.imaging]
+        run = self._runner.run
+        return tuple(run(name, step, DARK_BUDGET_S) for name, step in steps)
+
+    def lift(self) -> None:
+        """Give back the imaging levels that were set to 0; raises what fails."""
+        for (device, prop), value in list(self._remembered.items()):
+            self._core.setProperty(device, prop, value)
+            logger.info("light level %s.%s back to %s", device, prop, value)
+            del self._remembered[device, prop]
+
+    def _labels(self, kind: DeviceType) -> tuple[str, ...]:
+        try:
+            return tuple(self._core.getLoadedDevicesOfType(kind))
+        except Exception:
+            logger.exception("The devices of type %s could not be listed.", kind.name)
+            return ()
+
+    def _off(
+        self, level: Level, *, keep: bool = False
+    ) -> tuple[str, Callable[[], object]]:
+        device, prop = level
+        core = self._core
+
+        def off() -> None:
+            before = core.getProperty(device, prop) if keep else ""
+            lowest: float = 0
+            if core.hasPropertyLimits(device, prop):
+                lowest = max(0, core.getPropertyLowerLimit(device, prop))
+            core.setProperty(device, prop, lowest if lowest else 0)
+            if before and float(before) > lowest:
+                self._remembered[level] = before
+
+        return f"level {device}.{prop} to 0", off
+
+    def _blank(self, label: str) -> tuple[str, Callable[[], object]]:
+        core = self._core
+
+        def blank() -> None:
+            core.setSLMPixelsTo(label, 0)
+            core.displaySLMImage(label)
+
+        return f"SLM {label} blank", blank
+
+    def _shut(self, label: str) -> tuple[str, Callable[[], object]]:
+        core = self._core
+
+        def shut() -> None:
+            core.setShutterOpen(label, False)  # noqa: FBT003  a C++ signature
+
+        return f"shutter {label} closed", shut

@@ -1,0 +1,211 @@
+"""The one door to pymmcore-plus; going through it leaves the process as it was."""
+
+from __future__ import annotations
+
+import ctypes
+import locale
+import logging
+import sys
+import warnings
+import weakref
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faro.errors import HardwareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def _process_as_found() -> Iterator[None]:
+    """Undo what importing pymmcore-plus does to logging and warning filters.
+
+    By itself it sets the root logger to DEBUG, writes a DEBUG file into the user's
+    data folder and prints to stderr. If somebody else imported it before, its
+    set-up is theirs and stays.
+    """
+    if "pymmcore_plus" in sys.modules:
+        yield
+        return
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    theirs = logging.getLogger("pymmcore-plus")
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            root.setLevel(level)
+            root.handlers[:] = handlers
+            for handler in theirs.handlers[:]:
+                theirs.removeHandler(handler)
+                handler.close()
+            theirs.propagate = True
+            theirs.setLevel(logging.WARNING)
+
+
+with _process_as_found():
+    from pymmcore_plus import (
+        CMMCorePlus,
+        DeviceInitializationState,
+        DeviceType,
+        find_micromanager,
+    )
+    from pymmcore_plus.experimental.unicore import UniMMCore
+    from pymmcore_plus.mda import MDAEngine, SkipEvent
+
+__all__ = [
+    "CMMCorePlus",
+    "DeviceType",
+    "MDAEngine",
+    "SkipEvent",
+    "UniMMCore",
+    "adapter_folder",
+    "check_devices",
+    "check_numeric_locale",
+    "device_labels",
+    "force_numeric_locale",
+    "keep_for_ever",
+    "load_configuration",
+    "new_core",
+    "silence",
+]
+
+logger = logging.getLogger(__name__)
+
+CORE_LABEL = "Core"
+
+
+def adapter_folder() -> Path | None:
+    """Return the folder of device adapters that pymmcore-plus finds, if any."""
+    found = find_micromanager()
+    return None if found is None else Path(found)
+
+
+def check_numeric_locale() -> None:
+    """Raise HardwareError if numbers are written with anything but a point.
+
+    Under a decimal-comma locale the device layer reads 7.5 ms as 7 ms.
+    """
+    point = str(locale.localeconv()["decimal_point"])
+    if point != ".":
+        problem = f"Numbers are written with {point!r} (LC_NUMERIC of this process)."
+        remedy = 'Call locale.setlocale(locale.LC_NUMERIC, "C") before any light.'
+        raise HardwareError(problem, remedy=remedy)
+
+
+def force_numeric_locale() -> None:
+    """Make the device layer read and write numbers with a point."""
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    check_numeric_locale()
+
+
+def new_core(
+    *,
+    python_devices: bool = False,
+    micromanager_path: str | Path | None = None,
+    parallel_init: bool = True,
+) -> CMMCorePlus:
+    """Return a core with nothing loaded.
+
+    Parameters
+    ----------
+    python_devices
+        Whether devices written in Python can be loaded (a ``UniMMCore``).
+    micromanager_path
+        Folder of the device adapters; None for the one pymmcore-plus finds.
+    parallel_init
+        Whether devices may be initialised side by side.
+    """
+    force_numeric_locale()
+    kind = UniMMCore if python_devices else CMMCorePlus
+    core = kind(None if micromanager_path is None else str(micromanager_path))
+    core.enableFeature("ParallelDeviceInitialization", parallel_init)
+    return core
+
+
+def device_labels(core: CMMCorePlus) -> tuple[str, ...]:
+    """Return the labels of the loaded devices, without the core itself."""
+    return tuple(label for label in core.getLoadedDevices() if label != CORE_LABEL)
+
+
+def check_devices(core: CMMCorePlus) -> None:
+    """Raise HardwareError naming every loaded device that is not initialised.
+
+    A ``UniMMCore`` swallows the errors of Python devices; a device that refused
+    would otherwise look as if it had been loaded.
+    """
+    states = {
+        label: core.getDeviceInitializationState(label) for label in device_labels(core)
+    }
+    good = DeviceInitializationState.InitializedSuccessfully
+    bad = {label: state for label, state in states.items() if state != good}
+    if bad:
+        names = ", ".join(f"{label!r} ({state.name})" for label, state in bad.items())
+        problem = f"These devices are loaded but did not initialise: {names}."
+        remedy = "Switch them on, end other programs that hold them, and load again."
+        raise HardwareError(problem, remedy=remedy)
+
+
+def load_configuration(core: CMMCorePlus, cfg: str | Path) -> None:
+    """Load a Micro-Manager configuration and check every device.
+
+    Parameters
+    ----------
+    core
+        The core to load into; what it held is unloaded.
+    cfg
+        Path of the file, or its name in the folder of the device adapters.
+
+    Raises
+    ------
+    HardwareError
+        If the file is missing, or a device did not load or initialise. Nothing
+        stays loaded then.
+    """
+    check_numeric_locale()
+    try:
+        core.loadSystemConfiguration(cfg)
+        check_devices(core)
+    except FileNotFoundError as error:
+        problem = f"There is no configuration file {str(cfg)!r}."
+        remedy = "Give its full path, or one relative to the Micro-Manager folder."
+        raise HardwareError(problem, remedy=remedy) from error
+    except (HardwareError, RuntimeError, OSError, ValueError) as error:
+        _unload_quietly(core)
+        if isinstance(error, HardwareError):
+            raise
+        problem = f"Loading {str(cfg)!r} failed: {error}."
+        remedy = "Check that the devices are on and not held by another program."
+        raise HardwareError(problem, remedy=remedy) from error
+
+
+def _unload_quietly(core: CMMCorePlus) -> None:
+    try:
+        core.unloadAllDevices()
+    except Exception:  # noqa: BLE001  a device's own code; the first error matters
+        logger.warning("Unloading after a failed load failed too.", exc_info=True)
+
+
+def silence(core: CMMCorePlus) -> None:
+    """Stop the core from calling back into Python.
+
+    MMCore delivers callbacks on a thread of its own. One that is delivered while
+    the interpreter ends aborts the process. Not to be called from a callback.
+    """
+    native = next(kind for kind in type(core).__mro__ if kind.__name__ == "CMMCore")
+    native.registerCallback(core, None)
+
+
+def keep_for_ever(core: CMMCorePlus) -> None:
+    """Never destroy ``core``: its destructor would hang or end the process.
+
+    For a core that still holds a device which refuses to be unloaded.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(core))
+    registry = getattr(weakref.finalize, "_registry", {})
+    for finalizer in list(registry):
+        peeked = finalizer.peek()
+        if peeked is not None and peeked[0] is core:
+            finalizer.detach()

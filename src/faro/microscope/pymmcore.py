@@ -1,0 +1,316 @@
+"""A microscope driven through Micro-Manager; a rig is a few class attributes."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from faro.errors import HardwareError, Problem
+from faro.microscope.abstract import AbstractMicroscope, RunThread, group_of
+from faro.microscope.description import describe_core, facts_of, presets_of
+from faro.microscope.engine import FaroEngine
+from faro.microscope.levels import level_properties, match_levels, preset_settings
+from faro.microscope.light import LightLevels
+from faro.microscope.mmcore import device_labels, load_configuration, new_core
+from faro.microscope.policy import EnginePolicy
+from faro.microscope.session import HardwareSession, SessionState
+from faro.microscope.steps import CloseReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from useq import MDAEvent
+
+    from faro.microscope.light import Level
+    from faro.microscope.mmcore import CMMCorePlus
+    from faro.model import HardwareFacts
+    from faro.protocols.microscope import PowerChannelLike
+
+logger = logging.getLogger(__name__)
+
+
+class PyMMCoreMicroscope(AbstractMicroscope):
+    """A microscope on a Micro-Manager core.
+
+    A rig needs class attributes only::
+
+        class Bench(PyMMCoreMicroscope):
+            MICROMANAGER_PATH = "C:/Program Files/Micro-Manager-2.0"
+            CONFIG = "C:/rigs/bench.cfg"
+            CHANNEL_GROUP = "Channel"
+            POWER_PROPERTIES = {"CyanStim": ("LED", "Cyan_Level")}
+
+    The devices are loaded when the object is made, and released by `shutdown`, by
+    leaving a ``with`` block, or when the object is dropped. A rig that makes its core
+    itself assigns it to ``self.mmc``.
+    """
+
+    MICROMANAGER_PATH: ClassVar[str | Path | None] = None
+    """Folder of the device adapters; None for the one pymmcore-plus finds."""
+
+    CONFIG: ClassVar[str | Path | None] = None
+    """Configuration to load; None for a rig that loads it in `init_scope` itself."""
+
+    CHANNEL_GROUP: ClassVar[str | None] = None
+    """Config group of the channels; None for what the configuration says."""
+
+    POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = MappingProxyType({})
+    """Preset to (device, property) of its light level. Comes before what is detected."""
+
+    STIMULATION_LEVELS: ClassVar[tuple[Level, ...] | None] = None
+    """Levels of stimulation light; None for all of `POWER_PROPERTIES`."""
+
+    PYTHON_DEVICES: ClassVar[bool] = False
+    """Whether the configuration holds devices written in Python."""
+
+    PARALLEL_INIT: ClassVar[bool] = True
+    """Whether devices may be initialised side by side."""
+
+    POLICY: ClassVar[EnginePolicy] = EnginePolicy()
+    """The quirks of the rig, for the engine."""
+
+    _session: HardwareSession | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        if self.CONFIG is not None:
+            self.init_scope()
+
+    # ---------------------------------------------------------------- core, session
+
+    @property
+    def mmc(self) -> CMMCorePlus:
+        """The core.
+
+        Assigning one hands it over: from then on this microscope releases its
+        devices. A core that was assigned before is released first.
+        """
+        return self.session.core
+
+    @mmc.setter
+    def mmc(self, core: CMMCorePlus) -> None:
+        old = self._session
+        if old is not None and old.core is core and old.state is SessionState.OPEN:
+            return
+        if old is not None:
+            old.close("another core was assigned")
+        session = HardwareSession(core, self.make_engine(core), self._teardown_hook())
+        self._session = session
+        dropped = weakref.finalize(self, session.close, "the microscope was dropped")
+        dropped.atexit = False
+        self._learn_levels()
+
+    @property
+    def session(self) -> HardwareSession:
+        """The owner of the core, its acquisition thread, and their end."""
+        if self._session is None:
+            problem = f"{self.name} has no core yet."
+            raise HardwareError(problem, remedy="Assign self.mmc, or set CONFIG.")
+        return self._session
+
+    def make_engine(self, core: CMMCorePlus) -> FaroEngine:
+        """Return the engine that carries out events on ``core``."""
+        return FaroEngine(core, self.POLICY)
+
+    def init_scope(self) -> None:
+        """Make a core and load `CONFIG`; does nothing when that was done.
+
+        Raises
+        ------
+        HardwareError
+            If a device does not load or initialise; all are released then.
+        """
+        opened = self._session
+        if opened is not None and opened.state is SessionState.OPEN:
+            return
+        if self.CONFIG is None:
+            problem = f"{self.name} names no configuration."
+            raise HardwareError(problem, remedy="Set CONFIG, or override init_scope.")
+        self.mmc = new_core(
+            python_devices=self.PYTHON_DEVICES,
+            micromanager_path=self._adapters(),
+            parallel_init=self.PARALLEL_INIT,
+        )
+        try:
+            load_configuration(self.mmc, self.CONFIG)
+            if self.CHANNEL_GROUP is not None:
+                self.mmc.setChannelGroup(self.CHANNEL_GROUP)
+            self._learn_levels()
+        except BaseException:
+            self.session.close("loading failed")
+            raise
+
+    def _adapters(self) -> str | Path | None:
+        """Return the folder of the device adapters, None to look for it."""
+        return self.MICROMANAGER_PATH
+
+    def _teardown_hook(self) -> Callable[[], object]:
+        """Return a call of `_teardown_hardware` that does not keep us alive."""
+        method = weakref.WeakMethod(self._teardown_hardware)
+
+        def teardown() -> None:
+            alive = method()
+            if alive is not None:
+                alive()
+
+        return teardown
+
+    # -------------------------------------------------------------------------- run
+
+    def run_mda(self, events: Iterator[MDAEvent], /) -> RunThread:
+        """Start taking ``events`` one by one on a thread of its own; return it.
+
+        The thread's ``error`` says what ended it early. The sample is dark when it
+        ends. Raises RunStateError while another acquisition runs.
+        """
+        self._learn_levels()
+        told = self.listeners
+        return self.session.run(events, told.deliver, told.deliver_missing)
+
+    def cancel_mda(self) -> None:
+        """End the running acquisition at the next event boundary, and go dark."""
+        if self._session is not None:
+            self._session.cancel()
+
+    def go_dark(self, reason: str) -> None:
+        """Stimulation level 0, SLM blank, shutter closed, other levels 0.
+
+        Imaging levels come back with the next run, stimulation levels do not.
+        """
+        self.session.go_dark(reason)
+
+    # ------------------------------------------------------------------------ light
+
+    def _learn_levels(self) -> None:
+        session = self.session
+        declared = tuple(self.POWER_PROPERTIES.values())
+        stimulation = self.STIMULATION_LEVELS
+        wanted = declared if stimulation is None else stimulation
+        every = dict.fromkeys((*declared, *level_properties(session.core)))
+        labels = set(device_labels(session.core))
+        session.levels = LightLevels(
+            stimulation=tuple(level for level in wanted if level[0] in labels),
+            imaging=tuple(
+                level for level in every if level not in wanted and level[0] in labels
+            ),
+        )
+
+    def detect_power_properties(self, group: str | None = None) -> dict[str, Level]:
+        """Return preset to (device, property) for ``*_Level`` properties.
+
+        Parameters
+        ----------
+        group
+            Config group to look at; None for all, the channel group first.
+        """
+        core = self.mmc
+        groups = [group] if group is not None else self._groups()
+        return match_levels(preset_settings(core, groups), level_properties(core))
+
+    def get_power_properties(self) -> dict[str, Level]:
+        """Return what is detected, overruled by `POWER_PROPERTIES`."""
+        return self.detect_power_properties() | dict(self.POWER_PROPERTIES)
+
+    def resolve_power(
+        self, channel: PowerChannelLike, /
+    ) -> tuple[str, str, float] | None:
+        """Return (device, property, value) that sets the power of ``channel``.
+
+        None where the channel asks for no power.
+
+        Raises
+        ------
+        HardwareError
+            If no light level is known for its preset.
+        """
+        if channel.power is None:
+            return None
+        level = self.POWER_PROPERTIES.get(channel.config)
+        level = level or self.detect_power_properties().get(channel.config)
+        if level is None:
+            problem = f"No light level is known for the preset {channel.config!r}."
+            remedy = f"Add it to POWER_PROPERTIES of {self.name}."
+            raise HardwareError(problem, remedy=remedy)
+        return (*level, float(channel.power))
+
+    # ----------------------------------------------------------------------- groups
+
+    @property
+    def channel_group(self) -> str:
+        """The config group of the channels."""
+        return str(self.CHANNEL_GROUP or self.mmc.getChannelGroup())
+
+    def _groups(self) -> list[str]:
+        first = self.channel_group
+        groups = [str(group) for group in self.mmc.getAvailableConfigGroups()]
+        return sorted(groups, key=lambda group: group != first)
+
+    def resolve_group(self, config: str, /) -> str:
+        """Return the config group that really holds the preset ``config``.
+
+        The channel group is looked at first. Raises HardwareError if none holds it.
+        """
+        return group_of(config, presets_of(self.mmc), self.channel_group)
+
+    # ------------------------------------------------------------------------ facts
+
+    def facts(self) -> HardwareFacts:
+        """Return what the instrument can do, read now."""
+        return facts_of(
+            self.mmc,
+            self.channel_group,
+            self.get_power_properties(),
+            dmd_calibrated=self.dmd is not None,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return rig, configuration, devices, state and versions, JSON-able."""
+        core = self.mmc
+        config = core.systemConfigurationFile() or self.CONFIG
+        record = describe_core(core, None if config is None else str(config))
+        return {"name": self.name, "channel_group": self.channel_group, **record}
+
+    def validate_hardware(self) -> tuple[Problem, ...]:
+        """Return what is wrong with this rig itself; an empty tuple if nothing is."""
+        facts = self.facts()
+        problems = []
+        if facts.channel_group not in facts.presets:
+            known = ", ".join(facts.presets) or "none"
+            what = f"no config group {facts.channel_group!r}."
+            problems.append(Problem("CHANNEL_GROUP", what, f"Use one of: {known}."))
+        if self.dmd is not None and self.dmd.shape != facts.slm_shape:
+            what = f"made for {self.dmd.shape}, the SLM is {facts.slm_shape} (Y, X)."
+            problems.append(Problem("dmd", what, "Calibrate it for this SLM."))
+        presets = {name for group in facts.presets.values() for name in group}
+        for preset, (device, prop) in self.POWER_PROPERTIES.items():
+            where = f"POWER_PROPERTIES/{preset}"
+            if preset not in presets:
+                what = "no such preset."
+                problems.append(Problem(where, what, "Correct the name."))
+            if device not in device_labels(self.mmc):
+                what = f"no device {device!r}."
+                problems.append(Problem(where, what, "Correct the label."))
+            elif not self.mmc.hasProperty(device, prop):
+                what = f"{device!r} has no property {prop!r}."
+                problems.append(Problem(where, what, "Correct the property."))
+        return tuple(problems)
+
+    # ---------------------------------------------------------------------- release
+
+    def _teardown_hardware(self) -> None:
+        """Release what the rig owns; a subclass chains to this **last**.
+
+        Ends a running acquisition, makes the sample dark and unloads all devices.
+        Called once by the release itself, which then goes on where this returns.
+        """
+        if self._session is not None:
+            self._session.close("_teardown_hardware")
+
+    def shutdown(self) -> CloseReport:
+        """End the acquisition, go dark, release every device. Safe to call twice."""
+        if self._session is None:
+            return CloseReport("nothing was loaded")
+        return self._session.close("shutdown")

@@ -1,0 +1,84 @@
+"""Unload every device of a core, whatever some of them do meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from faro.microscope.mmcore import (
+    DeviceType,
+    device_labels,
+    keep_for_ever,
+    silence,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faro.microscope.mmcore import CMMCorePlus
+    from faro.microscope.steps import StepResult, StepRunner
+
+logger = logging.getLogger(__name__)
+
+STEP_BUDGET_S = 1.0
+UNLOAD_BUDGET_S = 2.0
+
+
+def release_devices(
+    core: CMMCorePlus, runner: StepRunner
+) -> tuple[list[StepResult], tuple[str, ...]]:
+    """Stop cameras, apply the shutdown preset, unload, and silence the core.
+
+    Returns
+    -------
+    steps
+        What became of each step.
+    left
+        Labels of devices that are still loaded. The core is then kept for ever,
+        because destroying it would hang or end the process.
+    """
+    steps = [runner.run(name, step, STEP_BUDGET_S) for name, step in _before(core)]
+    unload = runner.run("unloadAllDevices", core.unloadAllDevices, UNLOAD_BUDGET_S)
+    steps.append(unload)
+    left: tuple[str, ...] = ()
+    if not unload.ok:
+        steps += _unload_one_by_one(core, runner)
+        left = _still_loaded(core, runner)
+    steps.append(runner.run("silence the core", lambda: silence(core), STEP_BUDGET_S))
+    if left or any(step.outcome == "hung" for step in steps):
+        keep_for_ever(core)
+        logger.error("These devices could not be released: %s", ", ".join(left))
+    return steps, left
+
+
+def _before(core: CMMCorePlus) -> list[tuple[str, Callable[[], object]]]:
+    def stop_cameras() -> None:
+        for label in core.getLoadedDevicesOfType(DeviceType.CameraDevice):
+            if core.isSequenceRunning(label):
+                core.stopSequenceAcquisition(label)
+
+    def shutdown_preset() -> None:
+        if "Shutdown" in core.getAvailableConfigs("System"):
+            core.setConfig("System", "Shutdown")
+
+    return [
+        ("stop the cameras", stop_cameras),
+        ("preset System/Shutdown", shutdown_preset),
+    ]
+
+
+def _unload_one_by_one(core: CMMCorePlus, runner: StepRunner) -> list[StepResult]:
+    return [
+        runner.run(
+            f"unload {label}", lambda one=label: core.unloadDevice(one), STEP_BUDGET_S
+        )
+        for label in reversed(_still_loaded(core, runner))
+    ]
+
+
+def _still_loaded(core: CMMCorePlus, runner: StepRunner) -> tuple[str, ...]:
+    found: list[str] = []
+    runner.run(
+        "list the devices", lambda: found.extend(device_labels(core)), STEP_BUDGET_S
+    )
+    return tuple(found)

@@ -1,0 +1,281 @@
+"""The bench: the dish, its clock, and what the devices have been set to."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import PositiveFloat, PositiveInt
+
+from faro.microscope.simulated.clock import WorldClock
+from faro.microscope.simulated.geometry import (
+    Field,
+    Floats,
+    Pattern,
+    Projector,
+    mounted_affine,
+    pixel_grid,
+)
+from faro.microscope.simulated.optics import NoiseKey, Optics, OpticsSettings, Stain
+from faro.microscope.simulated.world import REACH_UM, World, WorldSettings
+from faro.model import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LINES = ("Red", "Green", "Cyan")
+OFF = "Off"
+STIMULATION_LINE = "Cyan"
+STAINS: dict[tuple[str, str], Stain] = {
+    ("Red", "miRFP"): "marker",
+    ("Green", "mScarlet3"): "reporter",
+}
+"""Light line and filter to what they show."""
+FILTERS = ("miRFP", "mScarlet3", "CyanStim")
+
+
+class BenchSettings(Schema):
+    """What the simulated microscope is made of.
+
+    Attributes
+    ----------
+    image_shape, slm_shape
+        (Y, X) in pixels.
+    pixel_size_um
+        Edge of a camera pixel in the sample.
+    time_scale
+        Seconds of cell life per second of the experiment.
+    camera_to_slm
+        Rows of the affine from camera to SLM pixels, None for the usual mounting:
+        mirrored, turned and scaled.
+    world, optics
+        The dish and the camera.
+    """
+
+    image_shape: tuple[PositiveInt, PositiveInt] = (256, 256)
+    slm_shape: tuple[PositiveInt, PositiveInt] = (300, 400)
+    pixel_size_um: PositiveFloat = 0.65
+    time_scale: PositiveFloat = 60.0
+    camera_to_slm: (
+        tuple[tuple[float, float, float], tuple[float, float, float]] | None
+    ) = None
+    world: WorldSettings = WorldSettings()
+    optics: OpticsSettings = OpticsSettings()
+
+
+@dataclass(slots=True)
+class LightPath:
+    """What the devices are set to now.
+
+    Attributes
+    ----------
+    x_um, y_um, z_um
+        Stage and focus.
+    line, levels_percent, filter
+        The light line that is on, the level of each line, the emission filter.
+    shutter_open
+        Whether any light reaches the sample.
+    pattern
+        (Y, X) uint8, what the SLM shows.
+    slm_exposure_ms
+        How long the SLM shows a pattern, 0 for as long as it is there.
+    """
+
+    pattern: Pattern
+    x_um: float = 0.0
+    y_um: float = 0.0
+    z_um: float = 0.0
+    line: str = OFF
+    levels_percent: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(LINES, 0.0)
+    )
+    filter: str = FILTERS[0]
+    shutter_open: bool = False
+    slm_exposure_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What is really in a field of view, one value per cell, in order of ``ids``.
+
+    Attributes
+    ----------
+    ids
+        (n,) int64, for ever.
+    y_px, x_px
+        (n,) centre in camera pixels; may lie just outside the image.
+    ratio
+        (n,) cytoplasm over nucleus intensity of the reporter.
+    dose_ms
+        (n,) light received so far, ms of full light, mean over the cell.
+    columns
+        Everything else that is known about the cells: name to (n,).
+    """
+
+    ids: npt.NDArray[np.int64]
+    y_px: Floats
+    x_px: Floats
+    ratio: Floats
+    dose_ms: Floats
+    columns: Mapping[str, Floats]
+
+
+class Bench:
+    """Everything behind the devices of one simulated microscope.
+
+    Thread-safe: the camera's thread and whoever asks for the truth may differ.
+    """
+
+    def __init__(self, settings: BenchSettings | None = None) -> None:
+        self.clock = WorldClock()
+        self._lock = threading.RLock()
+        self.settings = settings or BenchSettings()
+        self._rebuild()
+
+    def configure(self, settings: BenchSettings) -> None:
+        """Start again with a fresh dish of other settings."""
+        with self._lock:
+            self.settings = settings
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        settings = self.settings
+        self.world = World(settings.world)
+        self.optics = Optics(settings.optics)
+        affine = settings.camera_to_slm or mounted_affine(
+            settings.image_shape, settings.slm_shape
+        )
+        self.projector = Projector(settings.slm_shape, np.array(affine, np.float64))
+        self.light = LightPath(np.zeros(settings.slm_shape, np.uint8))
+        vars(self).pop("_camera_indices", None)
+
+    def field(self, x_um: float | None = None, y_um: float | None = None) -> Field:
+        """Return the field of view at a stage position, by default the current one."""
+        settings, light = self.settings, self.light
+        return Field(
+            light.x_um if x_um is None else x_um,
+            light.y_um if y_um is None else y_um,
+            settings.image_shape,
+            settings.pixel_size_um,
+        )
+
+    def truth(self, x_um: float | None = None, y_um: float | None = None) -> Truth:
+        """Return the cells whose centre is in the field at a stage position, now."""
+        with self._lock:
+            view = self.field(x_um, y_um)
+            ids, columns = self.world.cells(view.box(), self._cell_s())
+        y_px, x_px = view.to_px(columns["x"], columns["y"])
+        return Truth(ids, y_px, x_px, columns["ratio"], columns["dose"], columns)
+
+    def expose(self, exposure_ms: float) -> npt.NDArray[np.uint16]:
+        """Expose the camera: return the frame (Y, X) uint16, and let light act.
+
+        Cells see light only if the shutter is open, the stimulation line is on with a
+        level above 0, and the SLM shows a pattern; it acts before the next step of
+        their life, so that a frame never shows its own light.
+        """
+        with self._lock:
+            light, settings = self.light, self.settings
+            view, now_s = self.field(), self.clock.now_s
+            photons = self._photons(view, exposure_ms)
+            channel = f"{light.line}/{light.filter}"
+            key = NoiseKey(
+                settings.world.seed, now_s, view.x_um, view.y_um, light.z_um, channel
+            )
+        return self.optics.counted(photons, key)
+
+    def _photons(self, view: Field, exposure_ms: float) -> npt.NDArray[np.float32]:
+        """Return the photons (Y, X) of one exposure, and light the cells."""
+        light, optics = self.light, self.optics
+        level = light.levels_percent.get(light.line, 0.0) / 100
+        if not light.shutter_open or level == 0.0:
+            return np.zeros(view.shape, np.float32)
+        if light.line == STIMULATION_LINE:
+            return self._stimulate(view, level * self._lit_ms(exposure_ms))
+        stain = STAINS.get((light.line, light.filter))
+        picture = np.zeros(view.shape, np.float32)
+        if stain is not None:
+            box = view.box().grown(REACH_UM)
+            _, cells = self.world.cells(box, self._cell_s())
+            picture = optics.stained(stain, cells, view)
+            picture = optics.blurred(picture, light.z_um, view.pixel_size_um)
+        return optics.exposed(picture, level * exposure_ms)
+
+    def _stimulate(self, view: Field, light_ms: float) -> npt.NDArray[np.float32]:
+        """Shine the SLM's pattern; return the photons (Y, X) that come back."""
+        projector, pattern = self.projector, self.light.pattern
+
+        def light_at(x_um: Floats, y_um: Floats) -> Floats:
+            indices = projector.indices(*view.to_px(x_um, y_um))
+            return projector.light(pattern, indices) * light_ms
+
+        if pattern.any():
+            self.world.expose(projector.reach(view), self._cell_s(), light_at)
+        seen = projector.light(pattern, self._camera_indices).astype(np.float32)
+        glow = self.optics.blurred(seen, self.light.z_um, view.pixel_size_um)
+        return glow * np.float32(self.optics.settings.glow_per_ms * light_ms)
+
+    @cached_property
+    def _camera_indices(self) -> npt.NDArray[np.intp]:
+        """Which SLM pixel lights each camera pixel, (Y, X)."""
+        return self.projector.indices(*pixel_grid(self.settings.image_shape))
+
+    def _lit_ms(self, exposure_ms: float) -> float:
+        """Return how long the SLM shows its pattern during an exposure."""
+        shown_ms = self.light.slm_exposure_ms
+        return min(exposure_ms, shown_ms) if shown_ms > 0 else exposure_ms
+
+    def _cell_s(self) -> float:
+        """Return the age of the cells."""
+        return self.clock.now_s * self.settings.time_scale
+
+    def state(self) -> dict[str, Any]:
+        """Return clock and dish; see `World.state`."""
+        with self._lock:
+            return {"clock": self.clock.state(), "world": self.world.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned.
+
+        Raises
+        ------
+        WorldStateError
+            If it belongs to a dish of other settings.
+        """
+        with self._lock:
+            self.world.restore(state["world"])
+            self.clock.restore(state["clock"])
+
+
+_joining = threading.local()
+
+
+def joined_bench() -> Bench:
+    """Return the bench that devices loaded now, on this thread, belong to."""
+    bench: Bench | None = getattr(_joining, "bench", None)
+    if bench is None:
+        bench = _joining.bench = Bench()
+    return bench
+
+
+def start_bench() -> Bench:
+    """Return the given bench of `joining`, else a new one that later devices join."""
+    if not getattr(_joining, "given", False):
+        _joining.bench = Bench()
+    return joined_bench()
+
+
+@contextmanager
+def joining(bench: Bench) -> Iterator[None]:
+    """Have devices that this thread loads in the ``with`` block join ``bench``."""
+    before = getattr(_joining, "bench", None)
+    _joining.bench, _joining.given = bench, True
+    try:
+        yield
+    finally:
+        _joining.bench, _joining.given = before, False
