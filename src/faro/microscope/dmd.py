@@ -104,11 +104,10 @@ class DMD:
         top = int(pixels.max(initial=0))
         if top == 0:
             return np.zeros(self._shape, np.uint8)
-        full = cv2.compare(pixels, 0, cv2.CMP_GT)
-        level = cv2.compare(pixels, top, cv2.CMP_EQ)
-        if cv2.countNonZero(full) == cv2.countNonZero(level):
+        on = pixels > 0
+        if np.count_nonzero(on) == np.count_nonzero(pixels == top):
             value = self._on_value if top == 1 else self._level(top)
-            lit = self._binary(_array(full))
+            lit = self._binary(on.view(np.uint8) * np.uint8(FULL))
             return np.where(lit, np.uint8(value), np.uint8(0))
         self._level(top)
         grey = self._sample(pixels)
@@ -174,7 +173,7 @@ class DMD:
         pixels = np.asarray(mask)
         if pixels.dtype == np.bool_:
             pixels = pixels.astype(np.uint8) * np.uint8(FULL)
-        if pixels.dtype != np.uint8 or pixels.ndim != 2:  # noqa: PLR2004
+        if pixels.dtype != np.uint8 or pixels.ndim != 2:
             problem = f"The mask has shape {pixels.shape} and dtype {pixels.dtype}."
             raise ContractError(problem, remedy="Give (Y, X), bool or uint8.")
         if self._camera_shape is not None and pixels.shape != self._camera_shape:
@@ -191,7 +190,9 @@ def _checked_affine(affine: npt.ArrayLike) -> Affine:
     matrix = np.array(affine, dtype=np.float64)
     remedy = "Calibrate the DMD again: it must be 3 x 3, camera to mirror, in (x, y)."
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        problem = f"The camera-to-DMD affine is not 3 x 3 finite numbers: {affine}."
+        problem = (
+            f"The camera-to-DMD affine is not 3 x 3 finite numbers: {matrix.tolist()}."
+        )
         raise CalibrationError(problem, remedy=remedy)
     if not np.array_equal(matrix[2], [0, 0, 1]):
         problem = f"The last row of the camera-to-DMD affine is {matrix[2].tolist()}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class FaroEngine(MDAEngine):
     The frame's metadata holds ``acquired_monotonic_s`` (`time.perf_counter` at the
     end of the exposure), ``acquired_wall_ns`` (UTC), ``runner_time_ms``,
     ``exposure_ms``, ``position_um`` (x, y, z as read after the last move) and, for a
-    mask, ``displayed_monotonic_s`` (light on), ``dark_monotonic_s`` and
+    mask, ``slm_displayed_monotonic_s`` (light on), ``slm_dark_monotonic_s`` and
     ``slm_exposure_ms``.
 
     Parameters
@@ -226,7 +227,7 @@ class FaroEngine(MDAEngine):
         for device, prop, value in event.properties or ():
             self._applied = None
             what = f"Setting {device}.{prop} to {value!r}"
-            self._set(what, lambda d=device, p=prop, v=value: core.setProperty(d, p, v))
+            self._set(what, partial(core.setProperty, device, prop, value))
             touched.devices.add(device)
 
     def _set_camera(self, event: MDAEvent) -> None:
@@ -286,7 +287,7 @@ class FaroEngine(MDAEngine):
             shutter = self._open_shutter()
             try:
                 if slm is not None:
-                    metadata["displayed_monotonic_s"] = self._clock()
+                    metadata["slm_displayed_monotonic_s"] = self._clock()
                     metadata["slm_exposure_ms"] = self._slm_ms
                 self._snap(event, metadata)
             finally:
@@ -295,7 +296,7 @@ class FaroEngine(MDAEngine):
         finally:
             if slm is not None:
                 self._slm.blank(self._slm.device(slm))
-                metadata["dark_monotonic_s"] = self._clock()
+                metadata["slm_dark_monotonic_s"] = self._clock()
         return self._image()
 
     def _snap(self, event: MDAEvent, metadata: Metadata) -> None:
@@ -320,7 +321,7 @@ class FaroEngine(MDAEngine):
             problem = f"The image could not be read from the camera: {error}."
             remedy = "Check the camera; the other frames keep their places."
             raise _MissedError(HardwareError(problem, remedy=remedy)) from error
-        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):  # noqa: PLR2004
+        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
             problem = f"The camera gives {pixels.shape} {pixels.dtype} images."
             raise HardwareError(problem, remedy="Set it to 8 or 16 bit grey.")
         pixels.setflags(write=False)

@@ -34,8 +34,8 @@ class Feed(Generic[T]):
         self._state = threading.Condition()
         self._closed = False
         self._asked = False
-        self._answer: T | BaseException | None = None
-        self._answered = False
+        self._items: list[T] = []
+        self._ended: BaseException | None = None
         if not self._direct:
             threading.Thread(target=self._pull, name="faro-feed", daemon=True).start()
 
@@ -56,13 +56,14 @@ class Feed(Generic[T]):
         with self._state:
             self._asked = True
             self._state.notify_all()
-            self._state.wait_for(lambda: self._answered or self._closed)
+            self._state.wait_for(
+                lambda: self._items or self._ended is not None or self._closed
+            )
             if self._closed:
                 raise StopIteration
-            answer, self._answer, self._answered = self._answer, None, False
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer  # type: ignore[return-value]  an item, which may itself be None
+            if self._ended is not None:
+                raise self._ended
+            return self._items.pop()
 
     def _pull(self) -> None:
         while True:
@@ -71,16 +72,16 @@ class Feed(Generic[T]):
                 if self._closed:
                     return
                 self._asked = False
-            answer: T | BaseException
             try:
-                answer = next(self._source)
+                item = next(self._source)
             except BaseException as error:  # noqa: BLE001  raised where it was asked
-                answer = error
-            with self._state:
-                self._answer, self._answered = answer, True
-                self._state.notify_all()
-            if isinstance(answer, BaseException):
+                with self._state:
+                    self._ended = error
+                    self._state.notify_all()
                 return
+            with self._state:
+                self._items.append(item)
+                self._state.notify_all()
 
     def close(self) -> None:
         """End the iteration now. Any thread, any number of times."""

@@ -10,7 +10,7 @@ import warnings
 import weakref
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faro.errors import HardwareError
 
@@ -52,6 +52,7 @@ with _process_as_found():
         DeviceType,
         find_micromanager,
     )
+    from pymmcore_plus.experimental import unicore
     from pymmcore_plus.experimental.unicore import UniMMCore
     from pymmcore_plus.mda import MDAEngine, SkipEvent
 
@@ -70,6 +71,7 @@ __all__ = [
     "load_configuration",
     "new_core",
     "silence",
+    "unicore",
 ]
 
 logger = logging.getLogger(__name__)
@@ -184,7 +186,7 @@ def load_configuration(core: CMMCorePlus, cfg: str | Path) -> None:
 def _unload_quietly(core: CMMCorePlus) -> None:
     try:
         core.unloadAllDevices()
-    except Exception:  # noqa: BLE001  a device's own code; the first error matters
+    except Exception:
         logger.warning("Unloading after a failed load failed too.", exc_info=True)
 
 
@@ -194,7 +196,7 @@ def silence(core: CMMCorePlus) -> None:
     MMCore delivers callbacks on a thread of its own. One that is delivered while
     the interpreter ends aborts the process. Not to be called from a callback.
     """
-    native = next(kind for kind in type(core).__mro__ if kind.__name__ == "CMMCore")
+    native: Any = next(k for k in type(core).__mro__ if k.__name__ == "CMMCore")
     native.registerCallback(core, None)
 
 

@@ -57,7 +57,7 @@ class RetryPolicy:
         for left in range(self.tries - 1, -1, -1):
             try:
                 return action()
-            except Exception as error:  # noqa: BLE001  devices raise anything
+            except Exception as error:
                 if left == 0:
                     problem = f"{what} failed {self.tries} times: {error}."
                     remedy = "Check the device, its cable and its limits."

@@ -58,7 +58,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
     """Config group of the channels; None for what the configuration says."""
 
     POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = MappingProxyType({})
-    """Preset to (device, property) of its light level. Comes before what is detected."""
+    """Preset to (device, property) of its light level; overrules what is detected."""
 
     STIMULATION_LEVELS: ClassVar[tuple[Level, ...] | None] = None
     """Levels of stimulation light; None for all of `POWER_PROPERTIES`."""
@@ -73,6 +73,8 @@ class PyMMCoreMicroscope(AbstractMicroscope):
     """The quirks of the rig, for the engine."""
 
     _session: HardwareSession | None = None
+    _presets: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    _powers: Mapping[str, Level] = MappingProxyType({})
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +103,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         self._session = session
         dropped = weakref.finalize(self, session.close, "the microscope was dropped")
         dropped.atexit = False
-        self._learn_levels()
+        self._learn()
 
     @property
     def session(self) -> HardwareSession:
@@ -138,7 +140,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             load_configuration(self.mmc, self.CONFIG)
             if self.CHANNEL_GROUP is not None:
                 self.mmc.setChannelGroup(self.CHANNEL_GROUP)
-            self._learn_levels()
+            self._learn()
         except BaseException:
             self.session.close("loading failed")
             raise
@@ -166,7 +168,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         The thread's ``error`` says what ended it early. The sample is dark when it
         ends. Raises RunStateError while another acquisition runs.
         """
-        self._learn_levels()
+        self._learn()
         told = self.listeners
         return self.session.run(events, told.deliver, told.deliver_missing)
 
@@ -184,8 +186,11 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
     # ------------------------------------------------------------------------ light
 
-    def _learn_levels(self) -> None:
+    def _learn(self) -> None:
+        """Look up presets and light levels, for the coming run and for the dark."""
         session = self.session
+        self._presets = presets_of(session.core)
+        self._powers = self.get_power_properties()
         declared = tuple(self.POWER_PROPERTIES.values())
         stimulation = self.STIMULATION_LEVELS
         wanted = declared if stimulation is None else stimulation
@@ -228,8 +233,9 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         """
         if channel.power is None:
             return None
-        level = self.POWER_PROPERTIES.get(channel.config)
-        level = level or self.detect_power_properties().get(channel.config)
+        if channel.config not in self._powers:
+            self._learn()
+        level = self._powers.get(channel.config)
         if level is None:
             problem = f"No light level is known for the preset {channel.config!r}."
             remedy = f"Add it to POWER_PROPERTIES of {self.name}."
@@ -253,7 +259,12 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
         The channel group is looked at first. Raises HardwareError if none holds it.
         """
-        return group_of(config, presets_of(self.mmc), self.channel_group)
+        group = self.channel_group
+        try:
+            return group_of(config, self._presets, group)
+        except HardwareError:
+            self._learn()
+        return group_of(config, self._presets, group)
 
     # ------------------------------------------------------------------------ facts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from faro.microscope.mmcore import (
@@ -69,9 +70,7 @@ def _before(core: CMMCorePlus) -> list[tuple[str, Callable[[], object]]]:
 
 def _unload_one_by_one(core: CMMCorePlus, runner: StepRunner) -> list[StepResult]:
     return [
-        runner.run(
-            f"unload {label}", lambda one=label: core.unloadDevice(one), STEP_BUDGET_S
-        )
+        runner.run(f"unload {label}", partial(core.unloadDevice, label), STEP_BUDGET_S)
         for label in reversed(_still_loaded(core, runner))
     ]
 

@@ -175,7 +175,7 @@ class HardwareSession:
             self.go_dark("cancelled")
 
     def _stop_run(self) -> list[StepResult]:
-        """Wake and end the acquisition: the feed first, a blocked one sees no cancel."""
+        """End the acquisition: the feed first, for a blocked one sees no cancel."""
         self.engine.refuse()
         steps = []
         if self._feed is not None:

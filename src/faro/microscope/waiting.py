@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from faro.microscope.mmcore import DeviceType, device_labels
 from faro.microscope.policy import EnginePolicy, Wait, WaitPolicy
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from faro.microscope.mmcore import CMMCorePlus
