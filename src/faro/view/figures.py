@@ -1,0 +1,177 @@
+"""The figures of the page: plots put side by side, as PNG for light and for dark."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from faro.view.look import DARK, LIGHT, colours_of
+from faro.view.panels import png_of
+from faro.view.plots import draw_course, draw_ends, draw_paths, reach_of
+from faro.view.timing import draw_latency_course, draw_lateness, draw_stages, stage_rows
+from faro.view.wording import difference_text, ms_text, p_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faro.view.look import Look
+    from faro.view.numbers import Facts
+    from faro.view.panels import Panel
+    from faro.view.response import Response
+
+DPI = 110
+MAX_ARMS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of the page.
+
+    Attributes
+    ----------
+    light, dark
+        ``data:`` addresses of the PNG for a light and a dark page.
+    alt
+        What it shows, for those who cannot see it.
+    caption
+        What it means.
+    """
+
+    light: str
+    dark: str
+    alt: str
+    caption: str = ""
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG file as an address that needs no network."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def picture_of_panel(panel: Panel) -> Picture | None:
+    """Return an image of cells, None where nothing was stored."""
+    if panel.pixels is None:
+        return None
+    address = data_uri(png_of(panel.pixels))
+    return Picture(address, address, panel.alt)
+
+
+def render(figure: Figure, look: Look) -> bytes:
+    """Return ``figure`` as a PNG file; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=look.paper)
+    return buffer.getvalue()
+
+
+def path_figure(facts: Facts) -> Picture | None:
+    """Return the trajectories of each arm, None if no cell was followed."""
+    answer = facts.answer
+    arms = answer.arms[:MAX_ARMS]
+    if not answer.paths:
+        return None
+    reach = reach_of(answer.paths)
+
+    def draw(look: Look) -> Figure:
+        width = max(5.0, 3.3 * len(arms))
+        figure = Figure(figsize=(width, 3.9), layout="constrained")
+        colours = colours_of(answer.arms, answer.compare, look)
+        for i, arm in enumerate(arms):
+            ax = figure.add_subplot(1, len(arms), i + 1)
+            paths = [path for path in answer.paths if path.fov in arm.fovs]
+            draw_paths(ax, paths, colours[arm.name], look, reach=reach)
+            ax.set_title(f"{arm.title}: {len(paths)} tracks", color=look.ink)
+            ax.set_xlabel(f"x ({answer.unit})")
+            ax.set_ylabel(f"y ({answer.unit})" if i == 0 else "")
+        return figure
+
+    names = ", ".join(arm.title for arm in arms)
+    return _both(
+        draw,
+        alt=f"Trajectories from a common origin, one plot each for: {names}.",
+        caption="Each line is one cell from where it was before light; dots are the "
+        "ends, the arrow is their mean.",
+    )
+
+
+def response_figure(facts: Facts, response: Response) -> Picture:
+    """Return one response over time, and one dot per FOV at the end."""
+    answer = facts.answer
+    arms = answer.arms[:MAX_ARMS]
+
+    def draw(look: Look) -> Figure:
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+        colours = colours_of(answer.arms, answer.compare, look)
+        draw_course(left, response, arms, colours, facts, look)
+        draw_ends(right, response, arms, colours, look)
+        return figure
+
+    tests = "; ".join(
+        f"{test.arm} against {test.other}: "
+        f"{difference_text(test)}, {p_text(test.p_value)}"
+        for test in response.comparisons
+    )
+    light = " The dashed line is the first light." if facts.light.fired else ""
+    return _both(
+        draw,
+        alt=f"{response.name} of each arm over time and per FOV. {tests}".strip(),
+        caption=f"Left: mean \N{PLUS-MINUS SIGN} sd over FOVs.{light} "
+        f"Right: one dot per FOV, {response.how}.",
+    )
+
+
+def stage_figure(facts: Facts) -> Picture | None:
+    """Return latency by stage, None if none was recorded."""
+    rows = stage_rows(facts)
+    if not rows:
+        return None
+
+    def draw(look: Look) -> Figure:
+        size = (9.2, 1.1 + 0.38 * len(rows))
+        figure = Figure(figsize=size, layout="constrained")
+        draw_stages(figure.subplots(), facts, look)
+        return figure
+
+    return _both(
+        draw,
+        alt="Latency by stage; the numbers are in the table below.",
+        caption="Boxes hold the middle half of the frames, whiskers 5 to 95 %.",
+    )
+
+
+def timing_figure(facts: Facts) -> Picture | None:
+    """Return latency and lateness over time, None if neither was recorded."""
+    drawers = []
+    if (facts.loop.to_mask_ms >= 0).any():
+        drawers.append(draw_latency_course)
+    if facts.lateness.timesteps.size:
+        drawers.append(draw_lateness)
+    if not drawers:
+        return None
+
+    def draw(look: Look) -> Figure:
+        figure = Figure(figsize=(9.2, 3.2), layout="constrained")
+        for i, drawer in enumerate(drawers):
+            drawer(figure.add_subplot(1, len(drawers), i + 1), facts, look)
+        return figure
+
+    late = facts.lateness.late_ms
+    worst = ms_text(float(late.max())) if late.size else "unknown"
+    return _both(
+        draw,
+        alt=f"Loop latency and lateness of each timepoint; the latest was {worst}.",
+        caption="Left: one dot per frame, the line is the median. Right: actual minus "
+        "planned start of each timepoint."
+        if len(drawers) == 2
+        else "",
+    )
+
+
+def _both(draw: Callable[[Look], Figure], *, alt: str, caption: str) -> Picture:
+    """Return what ``draw`` draws, for light and for dark pages."""
+    light, dark = (data_uri(render(draw(look), look)) for look in (LIGHT, DARK))
+    return Picture(light, dark, alt, caption)
