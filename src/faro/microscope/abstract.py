@@ -100,7 +100,7 @@ class AbstractMicroscope(ABC):
         kept = tuple(known for known in self.listeners.missing if known != callback)
         self.listeners.missing = kept
 
-    def init_scope(self) -> None:
+    def init_scope(self) -> None:  # noqa: B027  a hook that a rig may leave
         """Get the instrument ready; nothing to do by default."""
 
     @abstractmethod
@@ -158,7 +158,7 @@ class AbstractMicroscope(ABC):
         """Name of the rig."""
         return type(self).__name__
 
-    def post_experiment(self) -> None:
+    def post_experiment(self) -> None:  # noqa: B027  a hook that a rig may leave
         """Do what is due between experiments; nothing by default."""
 
     def shutdown(self) -> object:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REFUSE_S = 0.5
+
 Metadata = dict[str, Any]
 
 
@@ -75,6 +77,7 @@ class FaroEngine(MDAEngine):
         self.exposure_s = 0.0
         self._clock = clock
         self._cancelled = threading.Event()
+        self._light = threading.Lock()
         self._slm = SlmDriver(core, self.policy, self._cancelled.wait)
         self._waiter = DeviceWaiter(core, self.policy, self._cancelled, clock)
         self._forget()
@@ -97,8 +100,14 @@ class FaroEngine(MDAEngine):
         self.exposure_s = 0.0
 
     def refuse(self) -> None:
-        """Switch no light on any more, and stop waiting: the run is cancelled."""
+        """Switch no light on any more, and stop waiting: the run is cancelled.
+
+        Light that is on is not switched off here, but none comes on after this.
+        """
+        locked = self._light.acquire(timeout=REFUSE_S)
         self._cancelled.set()
+        if locked:
+            self._light.release()
 
     # ------------------------------------------------------------ hooks of the runner
 
@@ -263,12 +272,10 @@ class FaroEngine(MDAEngine):
         """Return a frame (Y, X), tried again where nothing was shone on purpose."""
         tries = 1 if event.slm_image is not None else self.policy.snap.tries
         for left in range(tries - 1, -1, -1):
-            if self._cancelled.is_set():
-                raise _MissedError(_cancelled())
             try:
                 pixels = self._lit_snap(event, metadata)
             except _MissedError:
-                if left == 0:
+                if left == 0 or self._cancelled.is_set():
                     raise
                 self._cancelled.wait(self.policy.snap.delay_s)
             else:
@@ -281,17 +288,16 @@ class FaroEngine(MDAEngine):
         self.exposure_s = exposure_ms / 1e3
         metadata["exposure_ms"] = exposure_ms
         metadata["position_um"] = self._position_um
+        shutter = self._shutter()
         try:
-            if slm is not None:
-                self._slm.show(slm)
-            shutter = self._open_shutter()
             try:
+                self._switch_on(event, shutter)
                 if slm is not None:
                     metadata["slm_displayed_monotonic_s"] = self._clock()
                     metadata["slm_exposure_ms"] = self._slm_ms
                 self._snap(event, metadata)
             finally:
-                if shutter and not event.keep_shutter_open:
+                if shutter is not None and not event.keep_shutter_open:
                     self._close_shutter(shutter)
         finally:
             if slm is not None:
@@ -327,15 +333,24 @@ class FaroEngine(MDAEngine):
         pixels.setflags(write=False)
         return pixels
 
-    def _open_shutter(self) -> str | None:
-        """Open the current shutter where the core would; return its label."""
+    def _shutter(self) -> str | None:
+        """Return the current shutter, if it is to open for exposures only."""
+        label = self.mmcore.getShutterDevice() if self._autoshutter else ""
+        return str(label) or None
+
+    def _switch_on(self, event: MDAEvent, shutter: str | None) -> None:
+        """Show the mask, open the shutter; not once the run is cancelled."""
         core = self.mmcore
-        if not self._autoshutter or not (label := core.getShutterDevice()):
-            return None
-        what = f"Opening the shutter {label!r}"
-        self._set(what, lambda: core.setShutterOpen(label, True))  # noqa: FBT003
-        self._waiter.wait_for(label)
-        return label
+        with self._light:
+            if self._cancelled.is_set():
+                raise _MissedError(_cancelled())
+            if event.slm_image is not None:
+                self._slm.show(event.slm_image)
+            if shutter is not None:
+                what = f"Opening the shutter {shutter!r}"
+                self._set(what, lambda: core.setShutterOpen(shutter, True))  # noqa: FBT003
+        if shutter is not None:
+            self._waiter.wait_for(shutter)
 
     def _close_shutter(self, label: str) -> None:
         core, what = self.mmcore, f"Closing the shutter {label!r}"

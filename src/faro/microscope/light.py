@@ -55,7 +55,7 @@ class Darkness:
 
     def __init__(self, core: CMMCorePlus, runner: StepRunner) -> None:
         self._core, self._runner = core, runner
-        self._remembered: dict[Level, str] = {}
+        self._remembered: dict[Level, tuple[str, str]] = {}
         self.levels = LightLevels()
 
     def go(self) -> tuple[StepResult, ...]:
@@ -70,10 +70,14 @@ class Darkness:
         return tuple(run(name, step, DARK_BUDGET_S) for name, step in steps)
 
     def lift(self) -> None:
-        """Give back the imaging levels that were set to 0; raises what fails."""
-        for (device, prop), value in list(self._remembered.items()):
-            self._core.setProperty(device, prop, value)
-            logger.info("light level %s.%s back to %s", device, prop, value)
+        """Give back the imaging levels that were set to 0; raises what fails.
+
+        A level that somebody set meanwhile is left as it is.
+        """
+        for (device, prop), (value, dark) in list(self._remembered.items()):
+            if self._core.getProperty(device, prop) == dark:
+                self._core.setProperty(device, prop, value)
+                logger.info("light level %s.%s back to %s", device, prop, value)
             del self._remembered[device, prop]
 
     def _labels(self, kind: DeviceType) -> tuple[str, ...]:
@@ -94,9 +98,9 @@ class Darkness:
             lowest: float = 0
             if core.hasPropertyLimits(device, prop):
                 lowest = max(0, core.getPropertyLowerLimit(device, prop))
-            core.setProperty(device, prop, lowest if lowest else 0)
+            core.setProperty(device, prop, lowest or 0)
             if before and float(before) > lowest:
-                self._remembered[level] = before
+                self._remembered[level] = (before, core.getProperty(device, prop))
 
         return f"level {device}.{prop} to 0", off
 

@@ -182,7 +182,8 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
         Imaging levels come back with the next run, stimulation levels do not.
         """
-        self.session.go_dark(reason)
+        if self._session is not None:
+            self._session.go_dark(reason)
 
     # ------------------------------------------------------------------------ light
 

@@ -189,7 +189,7 @@ class HardwareSession:
 
     def go_dark(self, reason: str) -> tuple[StepResult, ...]:
         """Make the sample dark now; return what became of each step. Never raises."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid() or self._state is SessionState.CLOSED:
             return ()
         steps = self._dark.go()
         failed = [step for step in steps if not step.ok]
@@ -219,6 +219,7 @@ class HardwareSession:
                 self._close(reason)
             finally:
                 self._state = SessionState.CLOSED
+                self._runner.close()
                 self._closed.set()
         elif not self._inside_close():
             self._closed.wait(SECOND_CALLER_S)

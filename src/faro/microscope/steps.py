@@ -131,8 +131,12 @@ class StepRunner:
         ]
         for thread in self._threads:
             thread.start()
-        dismissal = weakref.finalize(self, _dismiss, self._jobs, workers)
-        dismissal.atexit = False
+        self._dismissal = weakref.finalize(self, _dismiss, self._jobs, workers)
+        self._dismissal.atexit = False
+
+    def close(self) -> None:
+        """Let the workers go; no step can be taken after this. Safe to call twice."""
+        self._dismissal()
 
     def runs_on(self, thread: threading.Thread) -> bool:
         """Return whether ``thread`` is one of the workers."""
