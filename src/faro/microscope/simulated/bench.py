@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, ValidationError
 
+from faro.errors import FaroError
 from faro.microscope.simulated.clock import WorldClock
 from faro.microscope.simulated.geometry import (
     Field,
@@ -66,6 +67,29 @@ class BenchSettings(Schema):
     ) = None
     world: WorldSettings = WorldSettings()
     optics: OpticsSettings = OpticsSettings()
+
+
+class SettingsError(FaroError, ValueError):
+    """A simulated microscope cannot be made of these settings; all are listed."""
+
+
+def checked_settings(**values: object) -> BenchSettings:
+    """Return settings made of ``values``.
+
+    Raises
+    ------
+    SettingsError
+        If some are wrong; every one is named with its value.
+    """
+    try:
+        return BenchSettings.model_validate(values)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, entry['loc']))}={entry['input']!r}: {entry['msg']}"
+            for entry in error.errors()
+        )
+        problem = f"No microscope can be made with {found}."
+        raise SettingsError(problem, remedy="Correct these values.") from error
 
 
 @dataclass(slots=True)

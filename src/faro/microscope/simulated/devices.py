@@ -11,17 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pymmcore_plus.experimental.unicore import (
-    GenericDevice,
-    ShutterDevice,
-    SimpleCameraDevice,
-    SLMDevice,
-    StageDevice,
-    XYStageDevice,
-    pymm_property,
-)
 
 from faro.errors import HardwareError
+from faro.microscope.mmcore import unicore
 from faro.microscope.simulated.bench import (
     FILTERS,
     LINES,
@@ -51,7 +43,7 @@ DISH_PROPERTIES: dict[str, type[int | float]] = {
 }
 
 
-class SimDish(GenericDevice):
+class SimDish(unicore.GenericDevice):
     """The dish: its properties make another one and are set before initialising."""
 
     def __init__(self) -> None:
@@ -120,7 +112,7 @@ def _dish_values(settings: BenchSettings) -> dict[str, float]:
     }
 
 
-class SimCamera(SimpleCameraDevice):
+class SimCamera(unicore.SimpleCameraDevice):
     """A 16-bit camera; taking a frame is also what lets light act on the cells."""
 
     def __init__(self) -> None:
@@ -151,7 +143,7 @@ class SimCamera(SimpleCameraDevice):
             raise HardwareError(problem, remedy=remedy)
         self._exposure_ms = float(exposure_ms)
 
-    @pymm_property(name="Real_Time", allowed_values=["0", "1"])
+    @unicore.pymm_property(name="Real_Time", allowed_values=["0", "1"])
     def real_time(self) -> str:
         """Whether an exposure takes its time, "1" or "0"."""
         return str(int(self._waits))
@@ -168,7 +160,7 @@ class SimCamera(SimpleCameraDevice):
         return {}
 
 
-class SimSLM(SLMDevice):
+class SimSLM(unicore.SLMDevice):
     """The DMD: shows a loaded pattern (Y, X) uint8 until the next one is shown."""
 
     def __init__(self) -> None:
@@ -209,7 +201,7 @@ class SimSLM(SLMDevice):
         self._bench.light.pattern = np.zeros(self.shape(), np.uint8)
 
 
-class SimLED(GenericDevice):
+class SimLED(unicore.GenericDevice):
     """The light source: one line is on at a time, each has its level in percent."""
 
     def __init__(self) -> None:
@@ -230,7 +222,7 @@ class SimLED(GenericDevice):
         """What the devices of this microscope share."""
         return self._bench
 
-    @pymm_property(name="Line", allowed_values=[OFF, *LINES])
+    @unicore.pymm_property(name="Line", allowed_values=[OFF, *LINES])
     def line(self) -> str:
         """Return the line that is on."""
         return self._bench.light.line
@@ -259,14 +251,14 @@ def _level_of(
     return read, write
 
 
-class SimFilter(GenericDevice):
+class SimFilter(unicore.GenericDevice):
     """The emission filter wheel."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bench = joined_bench()
 
-    @pymm_property(name="Label", allowed_values=list(FILTERS))
+    @unicore.pymm_property(name="Label", allowed_values=list(FILTERS))
     def position(self) -> str:
         """Return the filter in the light path."""
         return self._bench.light.filter
@@ -276,7 +268,7 @@ class SimFilter(GenericDevice):
         self._bench.light.filter = value
 
 
-class SimShutter(ShutterDevice):
+class SimShutter(unicore.ShutterDevice):
     """Lets light through to the sample, or not."""
 
     def __init__(self) -> None:
@@ -296,7 +288,7 @@ class SimShutter(ShutterDevice):
         self._bench.light.shutter_open = False
 
 
-class SimXYStage(XYStageDevice):
+class SimXYStage(unicore.XYStageDevice):
     """Moves the dish."""
 
     def __init__(self) -> None:
@@ -331,7 +323,7 @@ class SimXYStage(XYStageDevice):
         """Stop; it is there already."""
 
 
-class SimFocus(StageDevice):
+class SimFocus(unicore.StageDevice):
     """Moves the focus; the cells are sharp at 0."""
 
     def __init__(self) -> None:

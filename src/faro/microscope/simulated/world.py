@@ -49,7 +49,8 @@ class WorldSettings(Schema):
     cells_per_mm2
         Cell density.
     tile_um
-        Edge of the squares that the dish is peopled by.
+        Edge of the squares that the dish is peopled by. No cell leaves its square;
+        multiples of it are the middle of one.
     step_s
         Internal step of cell life.
     """
@@ -169,8 +170,8 @@ class World:
         """Yield the tiles that ``box`` touches, brought to ``cell_s``."""
         steps = floor(cell_s / self.settings.step_s + 1e-6)
         edge = self.settings.tile_um
-        first_i, last_i = floor(box.x0_um / edge), floor(box.x1_um / edge)
-        first_j, last_j = floor(box.y0_um / edge), floor(box.y1_um / edge)
+        first_i, last_i = floor(box.x0_um / edge + 0.5), floor(box.x1_um / edge + 0.5)
+        first_j, last_j = floor(box.y0_um / edge + 0.5), floor(box.y1_um / edge + 0.5)
         furthest = max(-first_i, -first_j, last_i, last_j)
         if furthest >= TILE_INDEX_LIMIT:
             problem = f"There is no dish at {box}."
@@ -208,9 +209,10 @@ class World:
         return Tile((i, j), box, ids, cells)
 
     def _box(self, i: int, j: int) -> Box:
-        """Return where tile (i, j) lies."""
+        """Return where tile (i, j) lies; the first one around the origin."""
         edge = self.settings.tile_um
-        return Box(i * edge, j * edge, (i + 1) * edge, (j + 1) * edge)
+        x0_um, y0_um = (i - 0.5) * edge, (j - 0.5) * edge
+        return Box(x0_um, y0_um, x0_um + edge, y0_um + edge)
 
     def _random(self, i: int, j: int, step: int) -> np.random.Generator:
         """Return the random numbers of one step of one tile."""
