@@ -1,3 +1,28 @@
-"""Being written."""
+"""What to do: the experiment as data, its plan, its checks. Pure, no hardware."""
 
 from __future__ import annotations
+
+from faro.experiment.channel import Channel, PowerChannel
+from faro.experiment.check import check
+from faro.experiment.combine import combine
+from faro.experiment.event import RTMEvent
+from faro.experiment.files import load_events, save_events
+from faro.experiment.needs import needs
+from faro.experiment.plan import PlannedEvent, plan
+from faro.experiment.refusal import ExperimentError
+from faro.experiment.sequence import RTMSequence
+
+__all__ = [
+    "Channel",
+    "ExperimentError",
+    "PlannedEvent",
+    "PowerChannel",
+    "RTMEvent",
+    "RTMSequence",
+    "check",
+    "combine",
+    "load_events",
+    "needs",
+    "plan",
+    "save_events",
+]

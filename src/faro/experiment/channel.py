@@ -1,0 +1,159 @@
+"""What one exposure is taken with: a preset, an exposure, a light level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+import useq
+from pydantic import BeforeValidator, Field
+
+from faro.errors import Problem
+from faro.experiment.refusal import ExperimentError, Refusing
+
+Milliseconds: TypeAlias = float
+"""Exposure time, > 0."""
+Power: TypeAlias = float
+"""Light level in the unit of the device, mostly percent, >= 0."""
+
+ONLY_FLAT = "Leave it out: every channel is taken at every timepoint, in one plane."
+
+
+class Channel(Refusing, useq.Channel):
+    """A preset and how long it is exposed. Frozen, any thread.
+
+    Parameters
+    ----------
+    config
+        Name of the preset.
+    exposure
+        Milliseconds, > 0; None leaves the camera as it is.
+    group
+        Config group of the preset; None for the one that holds it.
+
+    Raises
+    ------
+    ExperimentError
+        If a value is out of range or a word is unknown.
+
+    >>> Channel("DAPI", 50)
+    Channel(config='DAPI', exposure=50.0)
+    """
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "do_stack": ONLY_FLAT,
+        "z_offset": ONLY_FLAT,
+        "acquire_every": ONLY_FLAT,
+        "camera": "Leave it out and choose the camera in the preset.",
+        "power": "Use PowerChannel(config, exposure, group, power).",
+    }
+
+    config: str = Field(min_length=1)
+    group: str | None = None  # type: ignore[assignment]  # None: looked up by the rig
+    exposure: Milliseconds | None = Field(default=None, gt=0, allow_inf_nan=False)
+    power: Power | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    def __init__(
+        self,
+        config: str,
+        exposure: Milliseconds | None = None,
+        group: str | None = None,
+        **other: Any,
+    ) -> None:
+        super().__init__(config=config, exposure=exposure, group=group, **other)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Channel):
+            return NotImplemented
+        return self._what_it_says() == other._what_it_says()
+
+    def __hash__(self) -> int:
+        return hash(self._what_it_says())
+
+    def _what_it_says(self) -> tuple[str, Milliseconds | None, str | None, Any]:
+        return self.config, self.exposure, self.group, self.power
+
+    def exposed(self, exposure: Milliseconds) -> Channel:
+        """Return this channel with another exposure in ms; group and power stay.
+
+        >>> PowerChannel("Cyan", 50, power=10).exposed(200)
+        PowerChannel(config='Cyan', exposure=200.0, power=10.0)
+        """
+        return channel_from({**self.words(), "exposure": exposure})
+
+    def words(self) -> dict[str, Any]:
+        """Return the channel as in ``events.json``.
+
+        >>> Channel("DAPI", 50).words()
+        {'config': 'DAPI', 'exposure': 50.0, 'group': None}
+        """
+        said = {"config": self.config, "exposure": self.exposure, "group": self.group}
+        return said if self.power is None else {**said, "power": self.power}
+
+
+class PowerChannel(Channel):
+    """A channel that also sets how bright the light is. Frozen, any thread.
+
+    Parameters
+    ----------
+    config
+        Name of the preset.
+    exposure
+        Milliseconds, > 0; None leaves the camera as it is.
+    group
+        Config group of the preset; None for the one that holds it.
+    power
+        Light level in the unit of the device, >= 0; None leaves it as the preset
+        sets it.
+
+    >>> PowerChannel("CyanStim", 200, power=10)
+    PowerChannel(config='CyanStim', exposure=200.0, power=10.0)
+    """
+
+    refused: ClassVar[Mapping[str, str]] = {
+        name: remedy for name, remedy in Channel.refused.items() if name != "power"
+    }
+
+    def __init__(
+        self,
+        config: str,
+        exposure: Milliseconds | None = None,
+        group: str | None = None,
+        power: Power | None = None,
+        **other: Any,
+    ) -> None:
+        super().__init__(config, exposure, group, power=power, **other)
+
+
+def channel_from(value: object) -> Channel:
+    """Return what ``value`` says as a `Channel`, a `PowerChannel` if it has a power.
+
+    Takes a name, a channel of ours or of useq, or a mapping.
+
+    Raises
+    ------
+    ExperimentError
+        If it says something wrong, or something that is not executed.
+    """
+    if isinstance(value, Channel):
+        return value
+    if isinstance(value, str):
+        return Channel(value)
+    if isinstance(value, useq.Channel):
+        said = value.model_dump()
+        if "group" not in value.model_fields_set:
+            del said["group"]
+        return Channel(**said)
+    if isinstance(value, Mapping):
+        if "config" not in value:
+            what = f"{dict(value)!r} names no preset."
+            raise ExperimentError([Problem("config", what, "Give config='...'.")])
+        powered = value.get("power") is not None
+        return (PowerChannel if powered else Channel)(**value)
+    what = f"{value!r} is not a channel."
+    remedy = "Give a name, Channel(...) or PowerChannel(...)."
+    raise ExperimentError([Problem("channel", what, remedy)])
+
+
+AnyChannel = Annotated[Channel, BeforeValidator(channel_from)]
+"""Field type: a channel in any of its spellings."""

@@ -1,0 +1,227 @@
+"""The experiment as data: a useq sequence with stimulation and reference schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+import useq
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from faro.errors import Problem
+from faro.experiment.channel import AnyChannel, Channel, Milliseconds
+from faro.experiment.event import RTMEvent, Seconds
+from faro.experiment.frames import Frames, frame_problems, resolved
+from faro.experiment.refusal import ExperimentError, Refusing
+from faro.experiment.supported import (
+    POSITION_REMEDY,
+    REFUSED_PLANS,
+    TIME_REMEDY,
+    times_s,
+    unexecuted,
+    unread_words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from faro.experiment.event import Micrometres
+
+Exposure = Annotated[Milliseconds, Field(gt=0, allow_inf_nan=False)]
+
+
+def _listed(value: object) -> object:
+    """Return any iterable of exposures as a list, the rest as it is."""
+    text = isinstance(value, str | bytes | Mapping)
+    return list(value) if isinstance(value, Iterable) and not text else value
+
+
+class RTMSequence(Refusing, useq.MDASequence):
+    """A whole experiment, or one phase or arm of one. Frozen, any thread.
+
+    Iterating yields one `RTMEvent` for each timepoint and position, in the order of
+    ``axis_order`` (``"tpcz"`` or ``"ptcz"``). Start times count from the start of the
+    experiment: in ``"ptcz"`` a position starts one interval after the last timepoint
+    of the one before. `iter_events` yields the imaging events of useq itself.
+
+    Parameters
+    ----------
+    channels
+        What is imaged: names, `Channel`, `PowerChannel` or `useq.Channel`.
+    stage_positions, time_plan, axis_order, metadata
+        As in `useq.MDASequence`.
+    stim_channels
+        What gives light at ``stim_frames``; each is one exposure.
+    stim_frames
+        Timepoints as set, range or list; negative ones count from the end.
+    stim_exposure
+        Milliseconds that replace the exposure of ``stim_channels``: one number, or one
+        for each of ``stim_frames`` in their order (ascending for a set).
+    ref_channels, ref_frames
+        What is recorded, and when, without being analysed.
+    rtm_metadata
+        Copied to the metadata of every event, JSON-able.
+
+    Raises
+    ------
+    ExperimentError
+        With every mistake: unknown words, values out of range, timepoints outside the
+        experiment, and what useq knows but this version does not execute.
+
+    >>> sequence = RTMSequence(
+    ...     channels=[Channel("DAPI", 50)],
+    ...     stage_positions=[(0, 0, 0)],
+    ...     time_plan={"interval": 60, "loops": 3},
+    ...     stim_channels=[Channel("CyanStim", 100)],
+    ...     stim_frames=[-1],
+    ... )
+    >>> [(event.timestep, event.min_start_time, event.has_stim) for event in sequence]
+    [(0, 0.0, False), (1, 60.0, False), (2, 120.0, True)]
+    """
+
+    refused: ClassVar[Mapping[str, str]] = REFUSED_PLANS
+    expected: ClassVar[Mapping[str, str]] = {
+        "time_plan": TIME_REMEDY,
+        "stage_positions": POSITION_REMEDY,
+        "stim_exposure": (
+            "Give milliseconds above 0: one number, or one for each of stim_frames."
+        ),
+    }
+
+    channels: tuple[AnyChannel, ...] = ()
+    stim_channels: tuple[AnyChannel, ...] = ()
+    stim_frames: Frames = ()
+    stim_exposure: Annotated[
+        Exposure | tuple[Exposure, ...] | None, BeforeValidator(_listed)
+    ] = None
+    ref_channels: tuple[AnyChannel, ...] = ()
+    ref_frames: Frames = ()
+    rtm_metadata: dict[str, Any] = Field(default_factory=dict)
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+
+    @classmethod
+    def mistakes_in(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
+        """Yield mistakes that are seen only in the words as given."""
+        yield from unread_words(given)
+        frames = given.get("stim_frames")
+        exposures = _listed(given.get("stim_exposure"))
+        unordered = isinstance(frames, set | frozenset) and isinstance(exposures, list)
+        if unordered and any(isinstance(f, int) and f < 0 for f in frames or ()):
+            what = "a set with negative timepoints has no order for the exposures."
+            yield Problem("stim_frames", what, "Give stim_frames as a list.")
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _validate_channels(cls, value: Any) -> Any:
+        """Take the place of the useq validator, which would drop the power."""
+        if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+            message = "Give a list of channels"
+            raise ValueError(message)  # noqa: TRY004  pydantic collects ValueError
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_executed(self) -> Self:
+        """Refuse what cannot be executed as it is said."""
+        problems = list(unexecuted(self))
+        if not any(problem.where == "time_plan" for problem in problems):
+            problems += self._schedule_problems("stim")
+            problems += self._schedule_problems("ref")
+            problems += self._exposure_problems()
+        if problems:
+            raise ExperimentError(problems)
+        return self
+
+    def _schedule_problems(self, role: str) -> Iterator[Problem]:
+        """Yield timepoints that do not exist, or at which nothing would be taken."""
+        stim = role == "stim"
+        frames = self.stim_frames if stim else self.ref_frames
+        channels = self.stim_channels if stim else self.ref_channels
+        yield from frame_problems(f"{role}_frames", frames, self.n_timepoints)
+        if frames and not channels:
+            what = f"there are {role}_frames but no {role}_channels."
+            remedy = f"Give {role}_channels=[...], or leave {role}_frames out."
+            yield Problem(f"{role}_channels", what, remedy)
+
+    def _exposure_problems(self) -> Iterator[Problem]:
+        """Yield exposures that match no timepoint or no channel."""
+        exposures = self.stim_exposure
+        if exposures is not None and not self.stim_channels:
+            what = "there is a stim_exposure but no stim_channels."
+            yield Problem("stim_exposure", what, "Give stim_channels=[...].")
+        if not isinstance(exposures, tuple) or len(exposures) == len(self.stim_frames):
+            return
+        what = f"{len(exposures)} exposures for {len(self.stim_frames)} stim_frames."
+        yield Problem("stim_exposure", what, "Give one for each, or one number.")
+
+    @property
+    def n_timepoints(self) -> int:
+        """Number of timepoints; 1 without a time plan."""
+        return len(times_s(self)) or 1
+
+    @property
+    def interval_s(self) -> Seconds:
+        """Seconds between the last two timepoints, or as planned for a single one."""
+        starts_s = times_s(self)
+        if len(starts_s) > 1:
+            return starts_s[-1] - starts_s[-2]
+        if isinstance(self.time_plan, useq.TIntervalLoops | useq.TIntervalDuration):
+            return self.time_plan.interval.total_seconds()
+        return 0.0
+
+    def __len__(self) -> int:
+        if not self.used_axes:
+            return 0
+        return self.n_timepoints * max(1, len(list(self.iter_axis("p"))))
+
+    def __iter__(self) -> Iterator[RTMEvent]:  # type: ignore[override]  # as useq does
+        starts_s = times_s(self)
+        one_by_one = self._place_by_place and len(starts_s) > 1
+        lap_s = starts_s[-1] + self.interval_s if one_by_one else 0.0
+        stim = self._stim_channels_by_timestep()
+        refs = frozenset(resolved(self.ref_frames, self.n_timepoints))
+        places = [self._place(p) for p in self.iter_axis("p")] or [{}]
+        for timestep, fov in self._order(len(places)):
+            yield RTMEvent(
+                index={"t": timestep, "p": fov},
+                channels=self.channels,
+                stim_channels=stim.get(timestep, ()),
+                ref_channels=self.ref_channels if timestep in refs else (),
+                min_start_time=starts_s[timestep] + fov * lap_s if starts_s else None,
+                metadata=dict(self.rtm_metadata),
+                **places[fov],
+            )
+
+    @staticmethod
+    def _place(position: object) -> dict[str, Micrometres | str | None]:
+        """Return where a position is, in the words of an event."""
+        x, y, z, name = (getattr(position, part) for part in ("x", "y", "z", "name"))
+        return {"x_pos": x, "y_pos": y, "z_pos": z, "pos_name": name}
+
+    def _order(self, n_places: int) -> Iterator[tuple[int, int]]:
+        """Yield (timestep, fov) in the order of ``axis_order``."""
+        timesteps = range(self.n_timepoints if len(self) else 0)
+        if self._place_by_place:
+            yield from ((t, p) for p in range(n_places) for t in timesteps)
+        else:
+            yield from ((t, p) for t in timesteps for p in range(n_places))
+
+    @property
+    def _place_by_place(self) -> bool:
+        """Whether one position is finished before the next begins."""
+        used = self.used_axes
+        return "t" in used and "p" in used and used.index("p") < used.index("t")
+
+    def _stim_channels_by_timestep(self) -> dict[int, tuple[Channel, ...]]:
+        """Return what gives light, with its exposure, for the timepoints that do."""
+        timesteps = resolved(self.stim_frames, self.n_timepoints)
+        exposures = self.stim_exposure
+        if exposures is None:
+            return dict.fromkeys(timesteps, self.stim_channels)
+        same = (exposures,) * len(timesteps) if isinstance(exposures, float) else ()
+        each = exposures if isinstance(exposures, tuple) else same
+        return {
+            timestep: tuple(channel.exposed(ms) for channel in self.stim_channels)
+            for timestep, ms in zip(timesteps, each, strict=True)
+        }

@@ -1,0 +1,123 @@
+"""What useq can say and this version executes; the rest is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import useq
+
+from faro.errors import Problem
+from faro.experiment.refusal import unknown_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REFUSED_PLANS: Mapping[str, str] = {
+    "z_plan": "Give each position its z, or image one plane.",
+    "grid_plan": "List every tile as a position in stage_positions.",
+    "autofocus_plan": "Switch the hardware focus lock on before the run.",
+    "keep_shutter_open_across": "Leave it out.",
+    "setup": "Set the hardware up before the run.",
+}
+"""Fields of `useq.MDASequence` that are not executed, and what to do instead."""
+
+TIME_WORDS = frozenset({"interval", "loops", "duration", "prioritize_duration"})
+TIME_REMEDY = "Give two of interval, loops and duration, or a list of such phases."
+POSITION_WORDS = frozenset({*useq.Position.model_fields, "row", "col"})
+POSITION_REMEDY = "Give a list of (x, y, z) in um or of Position(x, y, z, name)."
+
+
+def unread_words(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield words inside positions and time plans that useq would pass over."""
+    positions = given.get("stage_positions")
+    for i, position in enumerate(positions if isinstance(positions, list) else ()):
+        if isinstance(position, Mapping):
+            where = f"stage_positions/{i}"
+            yield from unknown_words(position, POSITION_WORDS, where)
+    plan = given.get("time_plan")
+    if isinstance(plan, Mapping) and "phases" in plan:
+        yield from unknown_words(plan, {"phases", "prioritize_duration"}, "time_plan")
+        plan = plan["phases"]
+    phases = plan if isinstance(plan, list | tuple) else [plan]
+    for phase in phases:
+        if isinstance(phase, Mapping):
+            yield from unknown_words(phase, TIME_WORDS, "time_plan")
+            if {"interval", "loops", "duration"} <= set(phase):
+                what = f"{dict(phase)} says the same thing twice."
+                yield Problem("time_plan", what, TIME_REMEDY)
+
+
+def unexecuted(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield what a valid sequence asks for and this version does not execute."""
+    yield from _time_problems(sequence)
+    yield from _position_problems(sequence)
+    yield from _order_problems(sequence)
+
+
+def times_s(sequence: useq.MDASequence) -> tuple[float, ...]:
+    """Return the planned starts of the timepoints, seconds; empty without a plan."""
+    return tuple(sequence.time_plan) if sequence.time_plan is not None else ()
+
+
+def _time_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield time plans that cannot be counted out."""
+    plan = sequence.time_plan
+    if plan is None:
+        return
+    try:
+        starts_s = times_s(sequence)
+    except ZeroDivisionError:
+        what = f"{plan!r} has no end."
+        yield Problem("time_plan", what, "Give interval and loops.")
+        return
+    if not starts_s:
+        yield Problem("time_plan", f"{plan!r} has no timepoint.", TIME_REMEDY)
+    if any(later < earlier for earlier, later in pairwise(starts_s)):
+        what = f"{plan!r} goes back in time."
+        yield Problem("time_plan", what, "Give an interval of 0 s or more.")
+    phases = plan.phases if isinstance(plan, useq.MultiPhaseTimePlan) else ()
+    for part in (plan, *phases):
+        if part.prioritize_duration and not isinstance(part, useq.TIntervalDuration):
+            what = "prioritize_duration is not executed by this version."
+            yield Problem("time_plan", what, "Leave it out: no timepoint is dropped.")
+
+
+def _position_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield positions that ask for more than a place and a name."""
+    positions = sequence.stage_positions
+    if isinstance(positions, useq.WellPlatePlan):
+        what = "a well plate plan is not executed by this version."
+        remedy = "Give list(plan) with the z of each position."
+        yield Problem("stage_positions", what, remedy)
+        return
+    for i, position in enumerate(positions):
+        where = f"stage_positions/{i}"
+        if position.sequence is not None:
+            what = "a sub-sequence is not executed by this version."
+            remedy = "Make one RTMSequence for each kind of position and combine them."
+            yield Problem(f"{where}/sequence", what, remedy)
+        if position.properties:
+            what = "properties of a position are not executed by this version."
+            yield Problem(f"{where}/properties", what, "Set them before the run.")
+
+
+def _order_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield orders in which the channels of one place are not taken together."""
+    order = sequence.axis_order
+    said = {
+        "t": ("time_plan", sequence.time_plan),
+        "p": ("stage_positions", sequence.stage_positions),
+        "c": ("channels", sequence.channels),
+    }
+    text = "".join(order)
+    for axis, (name, plan) in said.items():
+        if plan and axis not in order:
+            what = f"{text!r} leaves out {axis!r}, so {name} would not be executed."
+            yield Problem("axis_order", what, "Use 'tpcz' or 'ptcz'.")
+    after = order[order.index("c") + 1 :] if "c" in order else ()
+    torn = [axis for axis in after if axis in said and said[axis][1]]
+    if len(sequence.channels) > 1 and torn:
+        what = f"{text!r} takes the channels of one position apart."
+        yield Problem("axis_order", what, "Use 'tpcz' or 'ptcz'.")
