@@ -99,6 +99,7 @@ class OneRun:
         self._clock, self._board = RunClock(), DecisionBoard()
         self._stop_reason = ""
         self._feed: EventFeed | None = None
+        self._acquisition_error: BaseException | None = None
         self._lock = threading.Lock()
         self.recorder = Recorder(sink, self._clock, self._storage_failed)
         self._workers = Workers(limits.n_workers)
@@ -166,6 +167,7 @@ class OneRun:
                 except KeyboardInterrupt as error:
                     interrupted = error
                     self.stop("interrupted")
+            self._acquisition_error = thread.error
         finally:
             microscope.disconnect_frame(take)
             microscope.disconnect_missing(assembler.missing)
@@ -224,7 +226,7 @@ class OneRun:
         """Return why the run ended."""
         if self._stop_reason:
             return self._stop_reason
-        error = self._microscope.mda_error
+        error = self._acquisition_error
         if error is not None:
             self.recorder.error(BackgroundError.of(error, stage="hardware"))
             return f"the acquisition failed: {error}"

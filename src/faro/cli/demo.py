@@ -1,0 +1,107 @@
+"""``faro demo``: a whole feedback experiment, from install to result.
+
+Three arms, the same cells in each: stimulated by the loop, not stimulated, and
+stimulated with a mask that is deliberately wrong (shifted by half a field). Only the
+first should move, which shows that the loop, and not the light alone, does it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faro.analysis import ErkKtrFeatures, LocalThresholdSegmenter, StreamingTracker
+from faro.cli.reporting import tell_what_there_is
+from faro.experiment import PowerChannel, RTMSequence, combine
+from faro.microscope.simulated import SimulatedMicroscope
+from faro.run import Controller, ImageProcessingPipeline
+from faro.stimulation import PercentageOfCell, ShiftedMask
+from faro.storage import OmeZarrWriter
+from faro.storage.layout import next_free
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from faro.experiment import RTMEvent
+    from faro.protocols import StimulationContext
+
+ARMS = ("loop", "control", "shifted")
+FOVS_PER_ARM = 4
+TIMEPOINTS = 24
+FIRST_STIMULATED = 4
+INTERVAL_S = 1.5
+FOV_DISTANCE_UM = 1_000.0
+IMAGE_SHAPE = (256, 256)
+UP = (-1.0, 0.0)
+
+
+def demo_events(
+    fovs_per_arm: int = FOVS_PER_ARM, timepoints: int = TIMEPOINTS
+) -> tuple[RTMEvent, ...]:
+    """Return the events of the demo: three arms side by side."""
+    arms = []
+    for row, arm in enumerate(ARMS):
+        stimulated = arm != "control"
+        places = [
+            {"x": i * FOV_DISTANCE_UM, "y": row * FOV_DISTANCE_UM, "name": f"{arm}-{i}"}
+            for i in range(fovs_per_arm)
+        ]
+        light = PowerChannel("CyanStim", exposure=100, power=10)
+        sequence = RTMSequence(
+            stage_positions=places,
+            time_plan={"interval": INTERVAL_S, "loops": timepoints},
+            channels=[
+                {"config": "miRFP", "exposure": 50},
+                {"config": "mScarlet3", "exposure": 50},
+            ],
+            stim_channels=[light] if stimulated else [],
+            stim_frames=range(FIRST_STIMULATED, timepoints) if stimulated else [],
+            rtm_metadata={"arm": arm},
+        )
+        arms.append(sequence)
+    return combine(*arms, axis="p")
+
+
+class ByArm:
+    """Lights the upper end of every cell; in the arm "shifted", the wrong place."""
+
+    required_metadata = ("arm",)
+
+    def __init__(self) -> None:
+        self._right = PercentageOfCell(fraction=0.3, direction=UP)
+        half_a_field = (IMAGE_SHAPE[0] // 2, IMAGE_SHAPE[1] // 2)
+        self._wrong = ShiftedMask(self._right, half_a_field)
+
+    def stimulate(self, context: StimulationContext) -> object:
+        """Return the mask (Y, X) of the arm that the frame belongs to."""
+        wrong = context.metadata["arm"] == "shifted"
+        return (self._wrong if wrong else self._right).stimulate(context)
+
+
+def demo_pipeline() -> ImageProcessingPipeline:
+    """Return the pipeline of the demo."""
+    return ImageProcessingPipeline(
+        segmenters=LocalThresholdSegmenter(),
+        features=ErkKtrFeatures(channel="mScarlet3"),
+        tracker=StreamingTracker(),
+        stimulator=ByArm(),
+    )
+
+
+def run_demo(console: Console, output: Path | None, seed: int) -> int:
+    """Run the demo, write its report, print a summary; return the exit code."""
+    path = output or next_free(Path("faro-demo"))
+    console.print(
+        f"A simulated microscope: {len(ARMS)} arms x {FOVS_PER_ARM} fields of view, "
+        f"{TIMEPOINTS} timepoints every {INTERVAL_S:g} s."
+    )
+    with SimulatedMicroscope(seed=seed, image_shape=IMAGE_SHAPE) as microscope:
+        controller = Controller(
+            microscope, demo_pipeline(), writer=OmeZarrWriter(path)
+        )
+        notes = {"name": "faro demo", "seed": seed, "stim_direction": list(UP)}
+        summary = controller.run_experiment(
+            demo_events(), stim_mode="current", progress=True, notes=notes
+        )
+    tell_what_there_is(console, path)
+    return 0 if summary.completed and not summary.n_errors else 1

@@ -1,0 +1,43 @@
+"""Decisions: waiting ends by a decision, a deadline or a close, and only so."""
+
+from __future__ import annotations
+
+import threading
+
+from faro.model import Decision, Stimulus
+from faro.run.board import KEPT_PER_FOV, DecisionBoard
+
+
+def test_a_decision_published_later_is_found_by_who_waits() -> None:
+    board = DecisionBoard()
+    found: list[Decision | None] = []
+    waiter = threading.Thread(target=lambda: found.append(board.wait(1, 5, 30.0)))
+    waiter.start()
+    board.publish(Decision(1, 4, None))
+    board.publish(Decision(0, 5, None))
+    board.publish(Decision(1, 5, Stimulus()))
+    waiter.join(30.0)
+    assert [(d.fov, d.timestep) for d in found if d] == [(1, 5)]
+
+
+def test_the_deadline_gives_nothing() -> None:
+    assert DecisionBoard().wait(0, 0, 0.01) is None
+
+
+def test_close_wakes_who_waits_for_long() -> None:
+    board = DecisionBoard()
+    found: list[Decision | None] = []
+    waiter = threading.Thread(target=lambda: found.append(board.wait(0, 0, 3600.0)))
+    waiter.start()
+    board.close()
+    waiter.join(30.0)
+    assert not waiter.is_alive()
+    assert found == [None]
+
+
+def test_old_decisions_are_forgotten_so_that_a_long_run_does_not_grow() -> None:
+    board = DecisionBoard()
+    for timestep in range(1000):
+        board.publish(Decision(0, timestep, None))
+    kept = [t for t in range(1000) if board.wait(0, t, 0.0)]
+    assert kept == list(range(1000 - KEPT_PER_FOV, 1000))
