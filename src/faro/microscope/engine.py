@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from functools import partial
@@ -13,6 +14,7 @@ from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
 from faro.microscope.mmcore import MDAEngine, SkipEvent
+from faro.microscope.missed import MissedFrame
 from faro.microscope.policy import EnginePolicy, RetryPolicy
 from faro.microscope.slm import SlmDriver
 from faro.microscope.waiting import DeviceWaiter, Touched
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REFUSE_S = 0.5
+EXPOSURE_FRACTION, EXPOSURE_MS = 0.05, 0.2
 
 Metadata = dict[str, Any]
 
@@ -168,7 +171,7 @@ class FaroEngine(MDAEngine):
         metadata: Metadata = {}
         try:
             pixels = self._expose(event, metadata)
-        except _MissedError as missed:
+        except MissedFrame as missed:
             logger.warning("Frame %s is missing: %s", dict(event.index), missed.cause)
             self.on_missing(event, missed.cause)
             yield None
@@ -249,6 +252,7 @@ class FaroEngine(MDAEngine):
             exposure_ms = float(event.exposure)
             what = f"Setting the exposure {exposure_ms:g} ms"
             self._set(what, lambda: core.setExposure(exposure_ms))
+            _check_exposure(core.getExposure(), exposure_ms)
 
     def _autofocus(self, event: MDAEvent, action: HardwareAutofocus) -> None:
         core = self.mmcore
@@ -274,17 +278,17 @@ class FaroEngine(MDAEngine):
         for left in range(tries - 1, -1, -1):
             try:
                 pixels = self._lit_snap(event, metadata)
-            except _MissedError:
+            except MissedFrame:
                 if left == 0 or self._cancelled.is_set():
                     raise
                 self._cancelled.wait(self.policy.snap.delay_s)
             else:
                 return pixels
-        raise _MissedError(_cancelled())
+        raise MissedFrame.cancelled()
 
     def _lit_snap(self, event: MDAEvent, metadata: Metadata) -> PixelArray:
         slm = event.slm_image
-        exposure_ms = event.exposure or self.mmcore.getExposure()
+        exposure_ms = float(self.mmcore.getExposure())
         self.exposure_s = exposure_ms / 1e3
         metadata["exposure_ms"] = exposure_ms
         metadata["position_um"] = self._position_um
@@ -309,24 +313,20 @@ class FaroEngine(MDAEngine):
         try:
             self.mmcore.snapImage()
         except Exception as error:
-            problem = f"The camera gave no image: {error}."
-            remedy = "Check the camera; the other frames keep their places."
-            raise _MissedError(HardwareError(problem, remedy=remedy)) from error
+            raise MissedFrame.of("gave no image", error) from error
         now = self._clock()
         metadata["acquired_monotonic_s"] = now
         metadata["acquired_wall_ns"] = time.time_ns()
         start = event.metadata.pop("runner_t0", None) or now
         metadata["runner_time_ms"] = (now - start) * 1e3
         if self._cancelled.is_set():
-            raise _MissedError(_cancelled())
+            raise MissedFrame.cancelled()
 
     def _image(self) -> PixelArray:
         try:
             pixels: PixelArray = self.mmcore.getImage()
         except Exception as error:
-            problem = f"The image could not be read from the camera: {error}."
-            remedy = "Check the camera; the other frames keep their places."
-            raise _MissedError(HardwareError(problem, remedy=remedy)) from error
+            raise MissedFrame.of("could not be read", error) from error
         if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
             problem = f"The camera gives {pixels.shape} {pixels.dtype} images."
             raise HardwareError(problem, remedy="Set it to 8 or 16 bit grey.")
@@ -343,7 +343,7 @@ class FaroEngine(MDAEngine):
         core = self.mmcore
         with self._light:
             if self._cancelled.is_set():
-                raise _MissedError(_cancelled())
+                raise MissedFrame.cancelled()
             if event.slm_image is not None:
                 self._slm.show(event.slm_image)
             if shutter is not None:
@@ -370,21 +370,17 @@ class FaroEngine(MDAEngine):
 
     def _skip_if_cancelled(self, event: MDAEvent) -> None:
         if self._cancelled.is_set():
-            self.on_missing(event, _cancelled())
+            self.on_missing(event, MissedFrame.cancelled().cause)
             raise SkipEvent(reason="the run was cancelled")
 
 
-class _MissedError(Exception):
-    """An event gave no frame, for ``cause``."""
-
-    def __init__(self, cause: HardwareError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-def _cancelled() -> HardwareError:
-    problem = "The run was cancelled before the frame was complete."
-    return HardwareError(problem, remedy="")
+def _check_exposure(is_ms: float, wanted_ms: float) -> None:
+    """Raise HardwareError where the camera silently took another exposure."""
+    if not math.isclose(
+        is_ms, wanted_ms, rel_tol=EXPOSURE_FRACTION, abs_tol=EXPOSURE_MS
+    ):
+        problem = f"The camera exposes {is_ms:g} ms where {wanted_ms:g} ms were asked."
+        raise HardwareError(problem, remedy="Stay within the camera's limits.")
 
 
 def _needed(label: str, what: str, event: MDAEvent) -> str:
