@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
-    from useq import MDAEvent
+    from useq import MDAEvent, MDASequence
 
     from faro.microscope.light import Level
     from faro.microscope.mmcore import CMMCorePlus
@@ -48,6 +48,11 @@ class SimulatedEngine(FaroEngine):
     ) -> None:
         super().__init__(core, policy)
         self._world_clock = world_clock
+
+    def setup_sequence(self, sequence: MDASequence) -> Any:
+        """Begin a run; see `FaroEngine.setup_sequence`."""
+        self._world_clock.begin()
+        return super().setup_sequence(sequence)
 
     def before_event(self, event: MDAEvent) -> None:
         """Move the dish to the planned time of ``event``."""
