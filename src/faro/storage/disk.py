@@ -1,0 +1,144 @@
+"""The few calls that differ between systems: space, sync, atomic replacement."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from faro.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Durability: TypeAlias = Literal["process", "power-loss"]
+"""What acknowledged data outlives: the end of the process, or of the power too."""
+
+REPLACE_TRIES: Final = 50 if sys.platform == "win32" else 1
+REPLACE_PAUSE_S: Final = 0.02
+
+
+def existing_ancestor(path: Path) -> Path:
+    """Return ``path`` or the nearest folder above it that exists."""
+    path = path.absolute()
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free bytes where ``path`` is or would be."""
+    return shutil.disk_usage(existing_ancestor(path)).free
+
+
+def sync_file(descriptor: int) -> None:
+    """Return when the data of an open file is on the device."""
+    if sys.platform == "linux":
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Return when the names in a folder are on the device.
+
+    Windows has no such call; NTFS journals names by itself.
+    """
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, on the device when this returns.
+
+    Raises
+    ------
+    StorageError
+        If that is not possible.
+    """
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            sync_folder(folder.parent)
+    except OSError as error:
+        problem = f"The folder {path} cannot be created: {error}."
+        raise StorageError(
+            problem, remedy="Choose a folder you may write to."
+        ) from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a small file so that readers see the old or the new one, synced.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the old file is untouched.
+    """
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        with hidden.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        replace(hidden, path)
+    except OSError as error:
+        hidden.unlink(missing_ok=True)
+        problem = f"{path} cannot be written: {error}."
+        raise StorageError(problem, remedy="Free space, or check the disk.") from error
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``, on the device when this returns.
+
+    On Windows a reader that has ``target`` open is waited for, up to a second.
+    """
+    for _ in range(REPLACE_TRIES - 1):
+        with suppress(PermissionError):
+            source.replace(target)
+            break
+        time.sleep(REPLACE_PAUSE_S)
+    else:
+        source.replace(target)
+    sync_folder(target.parent)
+
+
+def append_all(path: Path, descriptor: int, data: bytes) -> None:
+    """Append ``data`` by one write; a write cut short is undone.
+
+    ``descriptor`` was opened for appending and has one writer.
+
+    Raises
+    ------
+    StorageError
+        If not all of it could be written, for example on a full disk.
+    """
+    start = os.fstat(descriptor).st_size
+    try:
+        written = os.write(descriptor, data)
+        short = written != len(data)
+    except OSError as error:
+        problem = f"{len(data)} bytes could not be appended to {path}: {error}."
+        raise StorageError(problem, remedy="Free space, or check the disk.") from error
+    if short:
+        os.ftruncate(descriptor, start)
+        problem = f"Only {written} of {len(data)} bytes could be appended to {path}."
+        raise StorageError(problem, remedy="Free space on the disk.")
+
+
+def open_appending(path: Path) -> int:
+    """Return a descriptor that appends to ``path``; the caller closes it."""
+    binary: int = getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | binary
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        problem = f"{path} cannot be opened for appending: {error}."
+        raise StorageError(problem, remedy="Check the folder's permissions.") from error

@@ -1,0 +1,50 @@
+"""Which software wrote a run."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import faro
+
+PACKAGES: Final = (
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "opencv-python-headless",
+    "pyarrow",
+    "tensorstore",
+    "yaozarrs",
+    "pydantic",
+    "useq-schema",
+    "pymmcore",
+    "pymmcore-plus",
+    "cellpose",
+    "stardist",
+    "torch",
+)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, faro and the libraries that are installed."""
+    found = {"python": platform.python_version(), "faro": faro.__version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """Return what a reader needs to set up the same software, JSON-able."""
+    return {
+        "python": sys.version,
+        "implementation": platform.python_implementation(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "host": platform.node(),
+        "versions": versions(),
+    }

@@ -1,0 +1,125 @@
+"""The journal: what happened, one JSON object per line, only ever appended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from faro.storage import disk
+from faro.storage.jsontext import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from faro.storage.disk import Durability
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Appends lines; thread-safe.
+
+    A line that was returned from is with the operating system, so it outlives the
+    process; with ``durability="power-loss"`` it is on the device.
+
+    Parameters
+    ----------
+    path
+        The file; created if absent. A line torn by a kill is cut off first.
+    """
+
+    def __init__(self, path: Path, durability: Durability = "process") -> None:
+        self._path, self._durability = path, durability
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        if path.exists():
+            os.truncate(path, complete_bytes(path))
+        self._reopen()
+
+    def append(self, kind: str, **facts: Any) -> None:
+        """Append one line with ``kind``, the time (``wall``, UTC) and ``facts``.
+
+        Also after `close`; then the file is opened for this line.
+
+        Raises
+        ------
+        StorageError
+            If the line could not be written; then no part of it is there.
+        """
+        with self._lock:
+            wall = datetime.now(UTC).isoformat(timespec="microseconds")
+            line = one_line({"kind": kind, "wall": wall, **facts})
+            if self._descriptor is not None:
+                self._append(self._descriptor, line)
+                return
+            descriptor = disk.open_appending(self._path)
+            try:
+                self._append(descriptor, line)
+            finally:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """Write all to the device and let go of the file. Safe to call twice."""
+        with self._lock:
+            if self._descriptor is not None:
+                disk.sync_file(self._descriptor)
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _reopen(self) -> None:
+        self._descriptor = disk.open_appending(self._path)
+
+    def _append(self, descriptor: int, line: bytes) -> None:
+        disk.append_all(self._path, descriptor, line)
+        if self._durability == "power-loss":
+            disk.sync_file(descriptor)
+
+
+class JournalReader:
+    """Reads a journal that may still grow; each look reads only what is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._offset = path, 0
+        self._lines: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return all complete lines so far; a torn last one is left out."""
+        with self._lock:
+            if self._path.exists():
+                with self._path.open("rb") as file:
+                    file.seek(self._offset)
+                    new, end = _complete(file.read())
+                self._offset += end
+                self._lines += _parsed(new, self._path)
+            return list(self._lines)
+
+
+def complete_bytes(path: Path) -> int:
+    """Return the bytes up to the end of the last complete line."""
+    return _complete(path.read_bytes())[1]
+
+
+def _complete(data: bytes) -> tuple[list[bytes], int]:
+    """Return the complete lines in ``data`` and where they end."""
+    end = data.rfind(b"\n") + 1
+    return data[:end].split(b"\n")[:-1], end
+
+
+def _parsed(lines: list[bytes], path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects; what is none is left out and told to the log."""
+    found = []
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if isinstance(value, dict):
+            found.append(value)
+        else:
+            logger.warning("%s holds a damaged line: %r", path, line[:80])
+    return found

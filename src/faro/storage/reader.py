@@ -1,0 +1,287 @@
+"""Reads a run: finished, still going on, or killed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from faro.errors import MissingExtraError, MissingFrameError, StorageError
+from faro.model import FrameRole, Stack
+from faro.storage.cellread import as_cell_table, open_segments, read_cells
+from faro.storage.frames import FrameReader
+from faro.storage.journal import JournalReader
+from faro.storage.jsontext import read_document
+from faro.storage.layout import (
+    FORMAT,
+    SCHEMA_VERSION,
+    RunLayout,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from faro.model import CellTable
+    from faro.model.frame import PixelArray
+    from faro.storage.layout import SeriesKey
+
+NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder; it may still be written, or its writer may have been killed.
+
+    Raises
+    ------
+    StorageError
+        If it is no run, or was written by a newer version of the layout.
+    """
+    layout = RunLayout(Path(path).absolute())
+    if not layout.run_json.is_file():
+        problem = f"{layout.path} is not a run: it holds no {layout.run_json.name}."
+        raise StorageError(problem, remedy="Give the folder that the writer was given.")
+    info = read_document(layout.run_json)
+    if info.get("format") != FORMAT:
+        problem = f"{layout.run_json} is not of a FARO run: {info.get('format')!r}."
+        raise StorageError(problem, remedy="Give the folder that the writer was given.")
+    found, ours = str(info.get("schema_version")), SCHEMA_VERSION
+    if _major(found) > _major(ours):
+        problem = f"{layout.path} has layout {found}; this version reads up to {ours}."
+        remedy = "Update: pip install --upgrade faro-microscopy"
+        raise StorageError(problem, remedy=remedy)
+    return Run(layout, info)
+
+
+class Run:
+    """A stored run; a `faro.protocols.FrameSource`. Thread-safe.
+
+    Everything is read when asked for, so that a run that goes on shows what it holds
+    by then.
+
+    Parameters
+    ----------
+    layout
+        Of the run.
+    info
+        What ``run.json`` says.
+    """
+
+    def __init__(self, layout: RunLayout, info: dict[str, Any]) -> None:
+        self._layout, self.info = layout, info
+        self._needs: dict[str, Any] = info.get("needs") or {}
+        self._journal = JournalReader(layout.journal)
+        self._frames = FrameReader(layout)
+        self._lock = threading.Lock()
+        self._lines: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._n_lines = 0
+        self._cells: tuple[object, CellTable] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._layout.path
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the imaging channels."""
+        return tuple(self._needs.get("channels", ()))
+
+    @property
+    def fovs(self) -> tuple[int, ...]:
+        """Position indices, ascending, planned or stored."""
+        return tuple(sorted({key.fov for key in self._frames.series()}))
+
+    @property
+    def n_timepoints(self) -> int:
+        """Length of the time axis: planned timepoints, or more where it grew."""
+        keys = [k for k in self._frames.series() if k.role is FrameRole.IMAGE]
+        return max(map(self._frames.n_timepoints, keys), default=0)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(Y, X) in pixels, as planned."""
+        height, width = self._needs["image_shape"]
+        return int(height), int(width)
+
+    @property
+    def image_dtype(self) -> str:
+        """``"uint8"`` or ``"uint16"``, as planned."""
+        return str(self._needs["image_dtype"])
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Edge of a pixel in the sample, None if unknown."""
+        size: float | None = self._needs.get("pixel_size_um")
+        return size
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the label images that some FOV has."""
+        names = (self._frames.label_names(fov) for fov in self.fovs)
+        found = dict.fromkeys(name for several in names for name in several)
+        return tuple(found)
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """What happened so far, in order; a line torn by a kill is left out."""
+        return self._journal.lines()
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """How the run ended, None if it was not closed."""
+        path = self._layout.summary
+        return read_document(path) if path.is_file() else None
+
+    @property
+    def cells(self) -> CellTable:
+        """All rows of all FOVs so far; where a column is missing, NaN, 0 or empty."""
+        with self._lock:
+            state = self._state_of_cells()
+            if self._cells is None or self._cells[0] != state:
+                self._cells = (state, as_cell_table(read_cells(self._layout)))
+            return self._cells[1]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows of `cells` as a pandas table.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  optional, and slow to load
+        except ImportError as error:
+            library = "pandas"
+            raise MissingExtraError(library, extra="pandas") from error
+        return pd.DataFrame(dict(self.cells.columns))
+
+    def has(
+        self,
+        fov: int,
+        timestep: int,
+        channel: str | None = None,
+        *,
+        role: FrameRole = FrameRole.IMAGE,
+    ) -> bool:
+        """Return whether a frame is stored, of ``channel`` or of any."""
+        stacks = self._frames.stacks(fov, timestep, role)
+        return any(channel is None or channel in s.channels for s in stacks)
+
+    def frame(
+        self,
+        fov: int,
+        timestep: int,
+        channel: str,
+        *,
+        role: FrameRole = FrameRole.IMAGE,
+    ) -> PixelArray:
+        """Return one stored frame (Y, X) uint8 or uint16.
+
+        Raises
+        ------
+        MissingFrameError
+            If it was not acquired.
+        """
+        for stored in self._frames.stacks(fov, timestep, role):
+            if channel in stored.channels:
+                return stored.plane(channel)
+        raise self._missing(fov, timestep, role, channel)
+
+    def stack(
+        self, fov: int, timestep: int, *, role: FrameRole = FrameRole.IMAGE
+    ) -> Stack:
+        """Return the stored frames (C, Y, X) of one FOV and timepoint, with times.
+
+        Raises
+        ------
+        MissingFrameError
+            If none was acquired.
+        """
+        for stored in self._frames.stacks(fov, timestep, role):
+            line = self._line(stored.series, timestep)
+            x, y, z = line.get("position_um") or (None, None, None)
+            return Stack(
+                pixels=stored.read(),
+                channels=stored.channels,
+                fov=fov,
+                timestep=timestep,
+                role=role,
+                planned_s=line.get("planned_s") or 0.0,
+                acquired_s=line.get("acquired_s") or 0.0,
+                wall_ns=line.get("wall_ns") or 0,
+                exposures_ms=tuple(line.get("exposures_ms") or ()),
+                pixel_size_um=self.pixel_size_um,
+                position_um=(x, y, z),
+                metadata=line.get("metadata") or NOTHING,
+            )
+        raise self._missing(fov, timestep, role)
+
+    def labels(
+        self, name: str, fov: int, timestep: int
+    ) -> npt.NDArray[np.integer[Any]]:
+        """Return one stored label image (Y, X), with the type it is stored in.
+
+        Raises
+        ------
+        MissingFrameError
+            If it was not stored.
+        """
+        labels = self._frames.labels(name, fov, timestep)
+        if labels is not None:
+            return labels
+        known = ", ".join(self.label_names) or "none"
+        problem = f"{self.path} holds no labels {name!r} of fov {fov}, "
+        problem += f"timepoint {timestep}."
+        raise MissingFrameError(problem, remedy=f"Label images of this run: {known}.")
+
+    def _line(self, key: SeriesKey, timestep: int) -> Mapping[str, Any]:
+        """Return the journal's record of a stored stack, empty if there is none."""
+        with self._lock:
+            if (key.name, timestep) not in self._lines:
+                lines = self._journal.lines()
+                for line in lines[self._n_lines :]:
+                    if line["kind"] == "frame":
+                        self._lines[line["series"], line["timestep"]] = line
+                self._n_lines = len(lines)
+            return self._lines.get((key.name, timestep), NOTHING)
+
+    def _missing(
+        self, fov: int, timestep: int, role: FrameRole, channel: str = ""
+    ) -> MissingFrameError:
+        named = f", channel {channel!r}" if channel else ""
+        kind = "" if role is FrameRole.IMAGE else f" {role}"
+        problem = f"{self.path} holds no{kind} frame of fov {fov}, "
+        problem += f"timepoint {timestep}{named}."
+        remedy = f"It has fovs {_few(self.fovs)}, {self.n_timepoints} timepoints, "
+        remedy += f"channels {_few(self.channels)}; some may not have been acquired."
+        return MissingFrameError(problem, remedy=remedy)
+
+    def _state_of_cells(self) -> object:
+        """Return something that differs when the cell table does."""
+        files = [self._layout.cells, *open_segments(self._layout)]
+        return [(file.name, _size(file)) for file in files]
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, 0 if it is not there (any more)."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _major(version: str) -> int:
+    """Return the major version; 0 where it cannot be read."""
+    first = version.split(".")[0]
+    return int(first) if first.isdigit() else 0
+
+
+def _few(items: tuple[object, ...]) -> str:
+    """Return at most six items as text."""
+    shown = ", ".join(str(item) for item in items[:6])
+    return f"{shown}, ... ({len(items)})" if len(items) > len(items[:6]) else shown

@@ -1,0 +1,296 @@
+"""Writes a run as OME-Zarr, Arrow tables and a journal, one folder per run."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faro import settings
+from faro.errors import FaroError, Problem, RunStateError, StorageError
+from faro.storage import disk
+from faro.storage.compaction import compact
+from faro.storage.environment import environment, versions
+from faro.storage.images import ImageStore
+from faro.storage.journal import Journal, JournalReader
+from faro.storage.jsontext import document
+from faro.storage.layout import (
+    FORMAT,
+    SCHEMA_VERSION,
+    RunLayout,
+    is_free,
+    next_free,
+)
+from faro.storage.tables import CellWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from faro.model import CellTable, RunNeeds, Stack
+    from faro.storage.disk import Durability
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is open while a run is written."""
+
+    journal: Journal
+    images: ImageStore
+    cells: CellWriter
+
+
+class OmeZarrWriter:
+    """Writes one run; implements `faro.protocols.Sink`. Thread-safe.
+
+    What a method has returned from is readable, also after the process was killed.
+    A folder that holds something is never touched.
+
+    Parameters
+    ----------
+    path
+        The run folder; absent or empty.
+    durability
+        ``"process"``: acknowledged data outlives the process. ``"power-loss"``: every
+        frame, row and line is on the device before its method returns.
+    free_bytes
+        Returns the free bytes where a path is or would be.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durability: Durability = "process",
+        free_bytes: Callable[[Path], int] = disk.free_bytes,
+    ) -> None:
+        self._layout = RunLayout(Path(path).absolute())
+        self._durability, self._free_bytes = durability, free_bytes
+        self._lock = threading.Lock()
+        self._parts: _Parts | None = None
+        self._closed = False
+
+    @property
+    def path(self) -> Path:
+        """The run folder, absolute."""
+        return self._layout.path
+
+    def problems(self, needs: RunNeeds) -> Sequence[Problem]:
+        """Return why a run cannot be written here; nothing is created.
+
+        While this writer has the run open, only the space is looked at.
+        """
+        found = [] if self._parts and not self._closed else self._path_problems()
+        return found or self._space_problems(needs)
+
+    def open(self, needs: RunNeeds, description: Mapping[str, Any]) -> None:
+        """Create the run folder; ``description`` (JSON-able) goes to ``run.json``.
+
+        Raises
+        ------
+        StorageError
+            If the folder is in use, or cannot be written.
+        """
+        layout = self._layout
+        problems = self._path_problems()
+        if problems:
+            raise StorageError(problems[0].what, remedy=problems[0].remedy)
+        disk.make_folder(layout.path)
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
+        run_uuid = str(uuid.uuid4())
+        info = {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "uuid": run_uuid,
+            "created": created,
+            "faro_version": versions()["faro"],
+            "versions": versions(),
+            "durability": self._durability,
+            "needs": needs,
+            "description": description,
+        }
+        _write_new(layout.run_json, document(info))
+        journal = Journal(layout.journal, self._durability)
+        disk.make_folder(layout.environment.parent)
+        disk.write_atomic(layout.environment, document(environment()))
+        images = ImageStore(
+            layout, needs, self._durability, uuid=run_uuid, created=created
+        )
+        facts = {"pixel_size_um": needs.pixel_size_um, "interval_s": needs.interval_s}
+        cells = CellWriter(layout, {**facts, "run": run_uuid}, self._durability)
+        self._parts = _Parts(journal, images, cells)
+
+    def extend(self, needs: RunNeeds) -> None:
+        """Make room for more timepoints or FOVs; nothing shrinks."""
+        parts = self._open_parts("extend")
+        parts.images.extend(needs)
+        parts.journal.append("extended", needs=needs)
+
+    def store_stack(self, stack: Stack, times: Mapping[str, float]) -> None:
+        """Store raw pixels (C, Y, X) and the frame's record.
+
+        A timepoint beyond the planned ones, in any order, is fine.
+
+        Raises
+        ------
+        StorageError
+            If it could not be written; what was stored before is intact.
+        """
+        parts = self._open_parts("store a stack")
+        series, indices = parts.images.store(stack)
+        record = _frame_record(stack, series, indices)
+        parts.journal.append("frame", **{**times, **record})
+
+    def store_labels(
+        self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
+    ) -> None:
+        """Store one label image (Y, X); a second one of the same place replaces it.
+
+        Raises
+        ------
+        StorageError
+            If it could not be written, or a value does not fit what was stored before.
+        """
+        parts = self._open_parts("store labels")
+        parts.images.store_labels(name, fov, timestep, labels)
+        parts.journal.append("labels", name=name, fov=fov, timestep=timestep)
+
+    def store_cells(self, fov: int, timestep: int, cells: CellTable) -> None:
+        """Append the cells of one frame.
+
+        Raises
+        ------
+        StorageError
+            If they could not be written.
+        """
+        parts = self._open_parts("store cells")
+        rows = parts.cells.append(fov, timestep, cells)
+        parts.journal.append("cells", fov=fov, timestep=timestep, rows=rows)
+
+    def record(self, kind: str, **facts: Any) -> None:
+        """Append one line to the journal; any thread, also after `close`."""
+        if self._parts is None:
+            verb = f"record {kind!r}"
+            raise self._not_open(verb)
+        self._parts.journal.append(kind, **facts)
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Finish the run: tables compacted, metadata complete. Safe to call twice.
+
+        The rest is finished even if one part fails.
+
+        Raises
+        ------
+        StorageError
+            If something could not be finished; what was stored is intact.
+        """
+        with self._lock:
+            if self._parts is None or self._closed:
+                return
+            self._closed = True
+        parts, layout = self._parts, self._layout
+        steps: list[Callable[[], object]] = [
+            lambda: disk.write_atomic(layout.summary, document(summary)),
+            lambda: compact(layout),
+            lambda: parts.images.finish(JournalReader(layout.journal).lines()),
+            parts.journal.close,
+        ]
+        failures = [error for step in steps if (error := _tried(step))]
+        if failures:
+            raise failures[0]
+
+    def _open_parts(self, verb: str) -> _Parts:
+        if self._parts is None or self._closed:
+            raise self._not_open(verb)
+        return self._parts
+
+    def _not_open(self, verb: str) -> RunStateError:
+        state = "closed" if self._closed else "not open"
+        problem = f"Cannot {verb}: the run {self.path} is {state}."
+        return RunStateError(problem, remedy="Use a new writer, and open it first.")
+
+    def _path_problems(self) -> list[Problem]:
+        """Return why the folder cannot be used."""
+        path = self.path
+        if not is_free(path):
+            holds = "a run" if self._layout.run_json.exists() else "something"
+            what = f"{path} already holds {holds}; it is never overwritten."
+            remedy = f"This one is free: {next_free(path)}"
+            return [Problem("writer/path", what, remedy)]
+        parent = disk.existing_ancestor(path)
+        if not parent.is_dir():
+            what = f"{parent} is a file, so {path} cannot be created."
+            return [Problem("writer/path", what, "Choose another folder.")]
+        if not os.access(parent, os.W_OK):
+            what = f"{parent} cannot be written to."
+            return [Problem("writer/path", what, "Choose another folder.")]
+        return []
+
+    def _space_problems(self, needs: RunNeeds) -> list[Problem]:
+        reserve = settings.load().disk_reserve_bytes
+        free = self._free_bytes(self.path)
+        if free >= needs.n_bytes + reserve:
+            return []
+        what = (
+            f"the run may need {_gb(needs.n_bytes)} and {_gb(reserve)} stay reserved, "
+            f"but {_gb(free)} are free on the disk of {self.path}."
+        )
+        remedy = (
+            f"Free {_gb(needs.n_bytes + reserve - free)}, write to another disk, or "
+            "set FARO_DISK_RESERVE_MB."
+        )
+        return [Problem("writer/space", what, remedy)]
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist: two writers cannot share a folder."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        problem = f"{path} cannot be created: {error}."
+        remedy = f"This folder is free: {next_free(path.parent)}"
+        raise StorageError(problem, remedy=remedy) from error
+
+
+def _frame_record(stack: Stack, series: str, indices: list[int]) -> dict[str, Any]:
+    """Return the journal's record of a stored stack."""
+    record: dict[str, Any] = {
+        "fov": stack.fov,
+        "timestep": stack.timestep,
+        "role": stack.role,
+        "series": series,
+        "channels": stack.channels,
+        "channel_indices": indices,
+        "planned_s": stack.planned_s,
+        "acquired_s": stack.acquired_s,
+        "wall_ns": stack.wall_ns,
+        "exposures_ms": stack.exposures_ms,
+        "position_um": stack.position_um,
+        "n_bytes": stack.pixels.nbytes,
+    }
+    if stack.metadata:
+        record["metadata"] = stack.metadata
+    return record
+
+
+def _tried(step: Callable[[], object]) -> Exception | None:
+    """Return what ``step`` raised."""
+    try:
+        step()
+    except (FaroError, OSError) as error:
+        return error
+    return None
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.2f} GB"
