@@ -1,8 +1,8 @@
 """``faro demo``: a whole feedback experiment, from install to result.
 
 Three arms, the same cells in each: stimulated by the loop, not stimulated, and
-stimulated with a mask that is deliberately wrong (shifted by half a field). Only the
-first should move, which shows that the loop, and not the light alone, does it.
+stimulated with a mask that is deliberately wrong (shifted). Only the first should
+move, which shows that the loop, and not the light alone, does it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ INTERVAL_S = 1.5
 FOV_DISTANCE_UM = 1_000.0
 IMAGE_SHAPE = (256, 256)
 UP = (-1.0, 0.0)
+SHIFT_PX = (97, 79)
+"""Far from every cell's own place, and no divisor of the field: half a field would
+pair the cells up, and each pair would steer one another."""
 
 
 def demo_events(
@@ -69,8 +72,7 @@ class ByArm:
 
     def __init__(self) -> None:
         self._right = PercentageOfCell(fraction=0.3, direction=UP)
-        half_a_field = (IMAGE_SHAPE[0] // 2, IMAGE_SHAPE[1] // 2)
-        self._wrong = ShiftedMask(self._right, half_a_field)
+        self._wrong = ShiftedMask(self._right, SHIFT_PX)
 
     def stimulate(self, context: StimulationContext) -> object:
         """Return the mask (Y, X) of the arm that the frame belongs to."""

@@ -181,20 +181,21 @@ class EventFeed:
         group = channel.group or microscope.resolve_group(channel.config)
         power = microscope.resolve_power(channel)
         x_um, y_um, z_um = event.position_um
-        index = {"t": event.timestep, "p": event.fov}
+        index: Any = {"t": event.timestep, "p": event.fov}
         if event.role is FrameRole.IMAGE:
             index["c"] = event.channel_index
         self._seq += 1
         self._assembler.expect(self._seq, event)
-        known: dict[str, Any] = {"pos_name": event.pos_name, "slm_image": slm_image}
         return useq.MDAEvent(
             index=index,
-            channel={"config": channel.config, "group": group},
+            channel=useq.EventChannel(config=channel.config, group=group),
             exposure=channel.exposure,
             x_pos=x_um,
             y_pos=y_um,
             z_pos=z_um,
-            properties=[power] if power else None,
+            properties=[useq.PropertyTuple(*power)] if power else None,
+            pos_name=event.pos_name,
+            slm_image=slm_image,
             metadata={
                 "faro": {
                     "seq": self._seq,
@@ -205,7 +206,6 @@ class EventFeed:
                     "planned_s": event.planned_s,
                 }
             },
-            **known,
         )
 
 

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from faro.analysis import PixelCells, normalise_labels
-from faro.errors import ContractError
+from faro.analysis import (
+    PixelCells,
+    as_segmenter,
+    checked_columns,
+    normalise_labels,
+)
 from faro.model import CellTable, Decision, stimulus_from
 from faro.protocols import StimulationContext
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
@@ -247,7 +251,8 @@ def _labels_of(method: SegmentationMethod, stack: Stack) -> Any:
         pixels = np.stack([stack.plane(channel) for channel in chosen])
     else:
         pixels = stack.plane(chosen)
-    return normalise_labels(method.segmenter.segment(pixels), stack.shape, method.name)
+    result = as_segmenter(method.segmenter).segment(pixels)
+    return normalise_labels(result, stack.shape, method.name)
 
 
 def _asked(
@@ -261,14 +266,8 @@ def _measured(
     extractor: FeatureExtractor, cells: PixelCells, stack: Stack
 ) -> dict[str, Column]:
     """Return columns as arrays with one value per cell, or raise ContractError."""
-    found = extractor.features(cells, stack)
-    columns = {name: np.asarray(values) for name, values in found.items()}
-    wrong = {n: c.shape for n, c in columns.items() if c.shape != (len(cells),)}
-    if wrong:
-        name = type(extractor).__name__
-        problem = f"{name} returns {wrong} for {len(cells)} cells."
-        raise ContractError(problem, remedy="Return one value per cell.label.")
-    return columns
+    name = type(extractor).__name__
+    return checked_columns(extractor.features(cells, stack), len(cells), name)
 
 
 def _parents(tracker: Tracker, cells: PixelCells) -> Column:

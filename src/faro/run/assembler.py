@@ -114,9 +114,7 @@ class Assembler:
         planned = self._planned(event)
         if planned is None:
             return
-        replayed = planned.role is FrameRole.STIM and not isinstance(
-            error, HardwareError
-        )
+        replayed = getattr(error, "reason", "") == "replayed"
         kind = "stim_not_executed" if replayed else "frame_missing"
         self._recorder.note(
             kind,
@@ -156,7 +154,9 @@ class Assembler:
         reading = metadata.get("slm_displayed_monotonic_s")
         shown_s = None if reading is None else self._clock.since_start_s(reading)
         timestep, seen_s = self._acquired_s_of.get(planned.fov, (-1, 0.0))
-        known = shown_s is not None and planned.mask_from == (planned.fov, timestep)
+        to_display_ms = None
+        if shown_s is not None and planned.mask_from == (planned.fov, timestep):
+            to_display_ms = (shown_s - seen_s) * 1e3
         self._recorder.note(
             "stim_confirmed",
             fov=planned.fov,
@@ -164,7 +164,7 @@ class Assembler:
             channel=planned.channel.config,
             fired_s=acquired_s,
             displayed_s=shown_s,
-            frame_to_display_ms=(shown_s - seen_s) * 1e3 if known else None,
+            frame_to_display_ms=to_display_ms,
         )
         self._notices.tell(self._notices.stimulated.emit, planned.timestep, planned.fov)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faro.analysis import normalise_labels
+from faro.analysis import as_segmenter, normalise_labels
 from faro.errors import ContractError, Problem
 from faro.experiment import check, needs
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from faro.analysis import SegmentationMethod
     from faro.experiment import RTMEvent
     from faro.model import HardwareFacts, RunNeeds
+    from faro.model.frame import PixelArray
     from faro.protocols import Microscope, Sink
     from faro.run.pipeline import ImageProcessingPipeline
 
@@ -128,7 +129,8 @@ def _probe(
     plane = probe_image(facts.image_shape or DEFAULT_SHAPE, facts.image_dtype)
     pixels = np.stack([plane] * len(wanted)) if several else plane
     try:
-        normalise_labels(method.segmenter.segment(pixels), plane.shape, method.name)
+        result = as_segmenter(method.segmenter).segment(pixels)
+        normalise_labels(result, facts.image_shape or DEFAULT_SHAPE, method.name)
     except ContractError as error:
         return [Problem(where, error.problem, error.remedy)]
     except Exception:  # noqa: BLE001  what only fails on synthetic cells may still run
@@ -136,7 +138,7 @@ def _probe(
     return []
 
 
-def probe_image(shape: tuple[int, int], dtype: str) -> np.ndarray[tuple[int, int]]:
+def probe_image(shape: tuple[int, int], dtype: str) -> PixelArray:
     """Return a synthetic image (Y, X) of a few bright discs, read-only."""
     height, width = shape
     y, x = np.mgrid[:height, :width]
