@@ -15,7 +15,7 @@ from faro.model import HardwareFacts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from faro.microscope.light import Level
+    from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
 
 DTYPES = {1: "uint8", 2: "uint16"}

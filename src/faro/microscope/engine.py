@@ -13,8 +13,8 @@ import numpy as np
 from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
-from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.missed import MissedFrame
+from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.policy import EnginePolicy, RetryPolicy
 from faro.microscope.slm import SlmDriver
 from faro.microscope.waiting import DeviceWaiter, Touched
@@ -313,7 +313,7 @@ class FaroEngine(MDAEngine):
         try:
             self.mmcore.snapImage()
         except Exception as error:
-            raise MissedFrame.of("gave no image", error) from error
+            raise MissedFrame.of(error) from error
         now = self._clock()
         metadata["acquired_monotonic_s"] = now
         metadata["acquired_wall_ns"] = time.time_ns()
@@ -326,7 +326,7 @@ class FaroEngine(MDAEngine):
         try:
             pixels: PixelArray = self.mmcore.getImage()
         except Exception as error:
-            raise MissedFrame.of("could not be read", error) from error
+            raise MissedFrame.of(error) from error
         if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
             problem = f"The camera gives {pixels.shape} {pixels.dtype} images."
             raise HardwareError(problem, remedy="Set it to 8 or 16 bit grey.")

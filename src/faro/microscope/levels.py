@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from faro.microscope.mmcore import DeviceType, device_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from faro.microscope.light import Level
     from faro.microscope.mmcore import CMMCorePlus
+
+Level: TypeAlias = tuple[str, str]
+"""(device, property) of a light level."""
+
+Setting: TypeAlias = tuple[str, str, str]
+"""(device, property, value) of a preset."""
 
 SUFFIX = "_Level"
 
-Setting = tuple[str, str, str]
-"""(device, property, value) of a preset."""
+
+@dataclass(frozen=True, slots=True)
+class LightLevels:
+    """The properties of a rig that set how bright a light is.
+
+    Attributes
+    ----------
+    stimulation
+        Levels of stimulation light: first to go to 0, never given back.
+    imaging
+        Other levels: given back before the next run.
+    """
+
+    stimulation: tuple[Level, ...] = ()
+    imaging: tuple[Level, ...] = ()
+
+
+def light_levels(
+    core: CMMCorePlus, declared: Iterable[Level], stimulation: Iterable[Level]
+) -> LightLevels:
+    """Return the levels of the devices that are loaded now.
+
+    Parameters
+    ----------
+    core
+        The core that holds the devices.
+    declared
+        Levels that the rig names, besides the ``*_Level`` properties there are.
+    stimulation
+        Those of them that are stimulation light.
+    """
+    labels, first = set(device_labels(core)), tuple(stimulation)
+    every = dict.fromkeys((*declared, *level_properties(core)))
+    return LightLevels(
+        stimulation=tuple(level for level in first if level[0] in labels),
+        imaging=tuple(
+            level for level in every if level not in first and level[0] in labels
+        ),
+    )
 
 
 def level_properties(core: CMMCorePlus) -> tuple[Level, ...]:

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from faro.microscope.levels import LightLevels
 from faro.microscope.mmcore import DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
     from faro.microscope.steps import StepResult, StepRunner
 
 logger = logging.getLogger(__name__)
 
-Level: TypeAlias = tuple[str, str]
-"""(device, property) of a light level."""
-
 DARK_BUDGET_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class LightLevels:
-    """The properties of a rig that set how bright a light is.
-
-    Attributes
-    ----------
-    stimulation
-        Levels of stimulation light: first to go to 0, never given back.
-    imaging
-        Other levels: given back before the next run.
-    """
-
-    stimulation: tuple[Level, ...] = ()
-    imaging: tuple[Level, ...] = ()
 
 
 class Darkness:
@@ -51,21 +33,37 @@ class Darkness:
         The core that holds the devices.
     runner
         Takes the steps.
+    find
+        Returns the light levels of the devices that are loaded now.
     """
 
-    def __init__(self, core: CMMCorePlus, runner: StepRunner) -> None:
-        self._core, self._runner = core, runner
+    def __init__(
+        self, core: CMMCorePlus, runner: StepRunner, find: Callable[[], LightLevels]
+    ) -> None:
+        self._core, self._runner, self._find = core, runner, find
         self._remembered: dict[Level, tuple[str, str]] = {}
-        self.levels = LightLevels()
+        self._known = LightLevels()
+
+    def levels(self) -> LightLevels:
+        """Return the light levels, looked up now; the last known if that fails."""
+
+        def look() -> None:
+            self._known = self._find()
+
+        found = self._runner.run("find the lights", look, DARK_BUDGET_S)
+        if not found.ok:
+            logger.error("The light levels were not looked up: %s", found.detail)
+        return self._known
 
     def go(self) -> tuple[StepResult, ...]:
         """Make the sample dark now; return what became of each step."""
+        levels = self.levels()
         steps: list[tuple[str, Callable[[], object]]] = []
-        steps += [self._off(level) for level in self.levels.stimulation]
+        steps += [self._off(level) for level in levels.stimulation]
         steps += [self._blank(label) for label in self._labels(DeviceType.SLMDevice)]
         shutters = self._labels(DeviceType.ShutterDevice)
         steps += [self._shut(label) for label in shutters]
-        steps += [self._off(level, keep=True) for level in self.levels.imaging]
+        steps += [self._off(level, keep=True) for level in levels.imaging]
         run = self._runner.run
         return tuple(run(name, step, DARK_BUDGET_S) for name, step in steps)
 

@@ -15,9 +15,9 @@ class MissedFrame(Exception):  # noqa: N818  caught by the engine, never an erro
         self.cause = cause
 
     @classmethod
-    def of(cls, failure: str, error: Exception) -> Self:
+    def of(cls, error: Exception) -> Self:
         """Return one for a camera that failed."""
-        problem = f"The camera {failure}: {error}."
+        problem = f"The camera gave no image: {error}."
         remedy = "Check the camera; the other frames keep their places."
         return cls(HardwareError(problem, remedy=remedy))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,8 +12,12 @@ from faro.errors import HardwareError, Problem
 from faro.microscope.abstract import AbstractMicroscope, RunThread, group_of
 from faro.microscope.description import describe_core, facts_of, presets_of
 from faro.microscope.engine import FaroEngine
-from faro.microscope.levels import level_properties, match_levels, preset_settings
-from faro.microscope.light import LightLevels
+from faro.microscope.levels import (
+    level_properties,
+    light_levels,
+    match_levels,
+    preset_settings,
+)
 from faro.microscope.mmcore import device_labels, load_configuration, new_core
 from faro.microscope.policy import EnginePolicy
 from faro.microscope.session import HardwareSession, SessionState
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
     from useq import MDAEvent
 
-    from faro.microscope.light import Level
+    from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
     from faro.model import HardwareFacts
     from faro.protocols.microscope import PowerChannelLike
@@ -99,11 +104,19 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             return
         if old is not None:
             old.close("another core was assigned")
-        session = HardwareSession(core, self.make_engine(core), self._teardown_hook())
+        declared = tuple(self.POWER_PROPERTIES.values())
+        stimulation = self.STIMULATION_LEVELS
+        find = partial(
+            light_levels,
+            core,
+            declared,
+            declared if stimulation is None else stimulation,
+        )
+        engine = self.make_engine(core)
+        session = HardwareSession(core, engine, find, self._teardown_hook())
         self._session = session
         dropped = weakref.finalize(self, session.close, "the microscope was dropped")
         dropped.atexit = False
-        self._learn()
 
     @property
     def session(self) -> HardwareSession:
@@ -140,7 +153,6 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             load_configuration(self.mmc, self.CONFIG)
             if self.CHANNEL_GROUP is not None:
                 self.mmc.setChannelGroup(self.CHANNEL_GROUP)
-            self._learn()
         except BaseException:
             self.session.close("loading failed")
             raise
@@ -188,21 +200,9 @@ class PyMMCoreMicroscope(AbstractMicroscope):
     # ------------------------------------------------------------------------ light
 
     def _learn(self) -> None:
-        """Look up presets and light levels, for the coming run and for the dark."""
-        session = self.session
-        self._presets = presets_of(session.core)
+        """Look up presets and the light levels of presets."""
+        self._presets = presets_of(self.mmc)
         self._powers = self.get_power_properties()
-        declared = tuple(self.POWER_PROPERTIES.values())
-        stimulation = self.STIMULATION_LEVELS
-        wanted = declared if stimulation is None else stimulation
-        every = dict.fromkeys((*declared, *level_properties(session.core)))
-        labels = set(device_labels(session.core))
-        session.levels = LightLevels(
-            stimulation=tuple(level for level in wanted if level[0] in labels),
-            imaging=tuple(
-                level for level in every if level not in wanted and level[0] in labels
-            ),
-        )
 
     def detect_power_properties(self, group: str | None = None) -> dict[str, Level]:
         """Return preset to (device, property) for ``*_Level`` properties.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from faro.errors import RunStateError
 from faro.microscope.abstract import RunThread
 from faro.microscope.feed import Feed
-from faro.microscope.light import Darkness, LightLevels
+from faro.microscope.levels import LightLevels
+from faro.microscope.light import Darkness
 from faro.microscope.mmcore import check_devices, check_numeric_locale
 from faro.microscope.release import release_devices
 from faro.microscope.steps import CloseReport, Outcome, StepResult, StepRunner
@@ -54,6 +55,8 @@ class HardwareSession:
         The core; must be used by this session only.
     engine
         Carries out the events.
+    find_levels
+        Returns the light levels of the devices that are loaded now.
     teardown
         Called once, before the devices are unloaded: what the rig does on top.
     """
@@ -62,6 +65,7 @@ class HardwareSession:
         self,
         core: CMMCorePlus,
         engine: FaroEngine,
+        find_levels: Callable[[], LightLevels] = LightLevels,
         teardown: Callable[[], object] | None = None,
     ) -> None:
         self.core, self.engine = core, engine
@@ -73,7 +77,7 @@ class HardwareSession:
         self._closer: threading.Thread | None = None
         self._report = CloseReport("open")
         self._runner = StepRunner()
-        self._dark = Darkness(core, self._runner)
+        self._dark = Darkness(core, self._runner, find_levels)
         self._feed: Feed[MDAEvent] | None = None
         self._thread: RunThread | None = None
         self._on_release: list[tuple[str, Callable[[], object], float]] = []
@@ -83,14 +87,9 @@ class HardwareSession:
         """Whether the devices are ours."""
         return self._state
 
-    @property
     def levels(self) -> LightLevels:
-        """The light levels of the rig."""
-        return self._dark.levels
-
-    @levels.setter
-    def levels(self, levels: LightLevels) -> None:
-        self._dark.levels = levels
+        """Return the light levels of the devices that are loaded now."""
+        return self._dark.levels()
 
     def on_release(
         self, name: str, step: Callable[[], object], budget_s: float = HOOK_BUDGET_S

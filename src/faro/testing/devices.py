@@ -17,7 +17,7 @@ from faro.microscope.pymmcore import PyMMCoreMicroscope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from faro.microscope.light import Level
+    from faro.microscope.levels import Level
 
 CAMERA_SHAPE = (48, 64)
 SLM_SHAPE = (30, 40)
