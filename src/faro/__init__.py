@@ -69,11 +69,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    message = f"module 'faro' has no attribute {name!r}"
-    raise AttributeError(message)
+if not TYPE_CHECKING:  # a type checker must see misspelt names
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        message = f"module 'faro' has no attribute {name!r}"
+        raise AttributeError(message)
 
 
 def __dir__() -> list[str]:
