@@ -1,0 +1,152 @@
+"""What useq can say and we do not execute is refused by name, never dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import useq
+
+from faro.experiment import ExperimentError, RTMSequence
+
+TEN: dict[str, Any] = {
+    "channels": ["A", "B"],
+    "stage_positions": [(0, 0), (1, 1)],
+    "time_plan": {"interval": 1, "loops": 10},
+}
+PLATE = useq.WellPlatePlan.model_validate(
+    {"plate": 96, "a1_center_xy": (0, 0), "selected_wells": ([0], [1])}
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"z_plan": {"range": 4, "step": 1}}, "z_plan: .* Give each position its z"),
+        ({"z_plan": useq.ZRangeAround(range=4, step=1)}, "z_plan: "),
+        ({"grid_plan": {"rows": 1, "columns": 2}}, "grid_plan: .* List every tile"),
+        (
+            {"grid_plan": {"top": 1, "left": 0, "bottom": 0, "right": 1}},
+            "grid_plan: .* is not supported here",
+        ),
+        (
+            {"autofocus_plan": {"autofocus_motor_offset": 5, "axes": ("p",)}},
+            "autofocus_plan: .* focus lock",
+        ),
+        ({"keep_shutter_open_across": ("c",)}, "keep_shutter_open_across: "),
+        ({"setup": {"roi": (0, 0, 8, 8)}}, "setup: .* before the run"),
+        (
+            {"channels": [useq.Channel(config="A", exposure=5, acquire_every=2)]},
+            "channels/0/acquire_every: 2",
+        ),
+        ({"channels": [{"config": "A", "z_offset": 2}]}, "channels/0/z_offset: 2"),
+        ({"channels": [{"config": "A", "do_stack": False}]}, "channels/0/do_stack"),
+        ({"channels": "AB"}, "channels: 'AB' is not allowed. Give a list"),
+        (
+            {"stage_positions": [{"x": 1, "sequence": {"channels": ["A"]}}]},
+            "stage_positions/0/sequence: .* combine them",
+        ),
+        (
+            {"stage_positions": [{"x": 1, "properties": [("D", "P", 1)]}]},
+            "stage_positions/0/properties: ",
+        ),
+        ({"stage_positions": [{"x": 1, "nme": "q"}]}, "Did you mean 'name'"),
+        ({"stage_positions": ["q"]}, r"stage_positions: \['q'\] is not understood"),
+        ({"stage_positions": PLATE}, "stage_positions: a well plate plan"),
+        ({"time_plan": {"interval": 1, "loop": 5}}, "Did you mean 'loops'"),
+        ({"time_plan": {"interval": 1}}, "time_plan: .* Give two of interval, loops"),
+        (
+            {"time_plan": {"interval": 1, "loops": 5, "duration": 9}},
+            "time_plan: .* says the same thing twice",
+        ),
+        ({"time_plan": {"interval": -1, "loops": 5}}, "goes back in time"),
+        ({"time_plan": {"interval": -1, "duration": 5}}, "has no timepoint"),
+        ({"time_plan": {"interval": 0, "duration": 5}}, "has no end"),
+        ({"time_plan": {"duration": 5, "loops": 1}}, "has no end"),
+        (
+            {"time_plan": {"interval": 1, "loops": 5, "prioritize_duration": True}},
+            "time_plan: prioritize_duration is not executed",
+        ),
+        (
+            {"time_plan": {"phases": [{"interval": 1, "loops": 2}], "phase": 1}},
+            "there is no 'phase'. Did you mean 'phases'",
+        ),
+        ({"axis_order": "cpt"}, "'cpt' takes the channels of one position apart"),
+        ({"axis_order": "tcp"}, "'tcp' takes the channels of one position apart"),
+        ({"axis_order": "pc"}, "'pc' leaves out 't', so time_plan"),
+        ({"axis_order": "tc"}, "'tc' leaves out 'p', so stage_positions"),
+        ({"axis_order": "tp"}, "'tp' leaves out 'c', so channels"),
+        ({"stim_frame": [1]}, "Did you mean 'stim_frames'"),
+        ({"rtm_metdata": {}}, "Did you mean 'rtm_metadata'"),
+        ({"stim_frames": 3}, "stim_frames: 3 is not allowed. Give a set, range"),
+        (
+            {"stim_frames": [10], "stim_channels": ["S"]},
+            "stim_frames: 10 is outside the 10 timepoints. Use 0 to 9, or -10 to -1.",
+        ),
+        (
+            {"ref_frames": [-11], "ref_channels": ["R"]},
+            "ref_frames: -11 is outside the 10 timepoints",
+        ),
+        (
+            {"stim_frames": [4, -6], "stim_channels": ["S"]},
+            r"stim_frames: a timepoint is given twice: 4 \(written 4 and -6\)",
+        ),
+        ({"stim_frames": [1]}, "stim_channels: there are stim_frames but no"),
+        ({"ref_frames": [1]}, "ref_channels: there are ref_frames but no"),
+        ({"stim_exposure": 5}, "stim_exposure: there is a stim_exposure but no"),
+        (
+            {"stim_frames": [1, 2], "stim_channels": ["S"], "stim_exposure": [5]},
+            "stim_exposure: 1 exposures for 2 stim_frames",
+        ),
+        (
+            {"stim_frames": [1], "stim_channels": ["S"], "stim_exposure": [-5]},
+            r"stim_exposure: \[-5\] is not understood. Give milliseconds above 0",
+        ),
+        (
+            {"stim_frames": {-1, 4}, "stim_channels": ["S"], "stim_exposure": [1, 2]},
+            "stim_frames: a set with negative timepoints has no order",
+        ),
+    ],
+    ids=str,
+)
+def test_it_is_refused_by_name(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        RTMSequence(**{**TEN, **words})
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    with pytest.raises(ExperimentError) as caught:
+        RTMSequence(
+            channels=[{"config": "A", "exposure": -2}, 5],
+            z_plan={"range": 1, "step": 1},
+            time_plan={"interval": 1, "loop": 2},
+            stim_frame=[1],
+        )
+    places = [problem.where for problem in caught.value.problems]
+    assert places == [
+        "settings",
+        "z_plan",
+        "time_plan",
+        "channels/0/exposure",
+        "channels/1/channel",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"z_plan": None, "grid_plan": None, "keep_shutter_open_across": ()},
+        {"axis_order": "tpgcz"},
+        {"axis_order": "tcp", "channels": ["A"]},
+        {"stim_channels": ["S"], "stim_exposure": 5},
+        {"stim_channels": ["S"], "stim_frames": []},
+        {"time_plan": {"interval": 1, "duration": 5}},
+        {"time_plan": {"duration": 5, "loops": 3}},
+        {"time_plan": [{"interval": 1, "loops": 2}, {"interval": 2, "loops": 2}]},
+        {"stage_positions": [useq.Position(x=1, name="q"), (1, 2, 3), {"z": 4}]},
+    ],
+    ids=str,
+)
+def test_good_experiments_are_not_refused(words: dict[str, Any]) -> None:
+    assert list(RTMSequence(**{**TEN, **words}))
