@@ -43,7 +43,8 @@ def preflight(
             events,
             stim_mode=stim_mode,
             facts=facts,
-            masked=pipeline is not None and pipeline.stimulator is not None,
+            masked=pipeline is not None
+            and getattr(pipeline.stimulator, "masked", True),
         )
     )
     problems += _pipeline_problems(events, facts, pipeline, stimulates=stimulates)
