@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +38,16 @@ def load() -> Settings:
             int(float(reserve) * 1e6) if reserve else default.disk_reserve_bytes
         ),
     )
+
+
+@contextmanager
+def environment_as_found() -> Iterator[None]:
+    """Undo what the block does to the environment of this process."""
+    env = os.environ  # noqa: TID251  this is the one place
+    before = dict(env)
+    try:
+        yield
+    finally:
+        for name in env.keys() - before.keys():
+            del env[name]
+        env.update(before)

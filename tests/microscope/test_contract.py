@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from faro.errors import ContractError, MissingFrameError
-from faro.microscope import MMDemo, ReplayMicroscope
+from faro.microscope import MMDemo, ReplayMicroscope, SimulatedMicroscope
 from faro.testing.devices import DiaryMicroscope
 from faro.testing.microscope import check_microscope
 
@@ -44,6 +44,7 @@ class StoredFrames:
 MAKERS: dict[str, Callable[[], AbstractMicroscope]] = {
     "demo": MMDemo,
     "python_devices": DiaryMicroscope,
+    "simulated": SimulatedMicroscope,
     "replay": lambda: ReplayMicroscope(StoredFrames()),
 }
 

@@ -31,9 +31,14 @@ def presets_of(core: CMMCorePlus) -> dict[str, tuple[str, ...]]:
     }
 
 
+def has_property(core: CMMCorePlus, device: str, prop: str) -> bool:
+    """Return whether there is such a device with such a property."""
+    return device in device_labels(core) and bool(core.hasProperty(device, prop))
+
+
 def limits_of(core: CMMCorePlus, device: str, prop: str) -> tuple[float, float] | None:
     """Return the limits of a property, None where it has none."""
-    if not core.hasProperty(device, prop) or not core.hasPropertyLimits(device, prop):
+    if not has_property(core, device, prop) or not core.hasPropertyLimits(device, prop):
         return None
     low = core.getPropertyLowerLimit(device, prop)
     return float(low), float(core.getPropertyUpperLimit(device, prop))
@@ -64,6 +69,7 @@ def facts_of(
         power_limits={
             preset: limits_of(core, *level) or endless
             for preset, level in powers.items()
+            if has_property(core, *level)
         },
         slm_shape=(core.getSLMHeight(slm), core.getSLMWidth(slm)) if slm else None,
         dmd_calibrated=dmd_calibrated,

@@ -8,14 +8,16 @@ import logging
 import sys
 import warnings
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faro.errors import HardwareError
+from faro.settings import environment_as_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 @contextmanager
@@ -79,9 +81,18 @@ logger = logging.getLogger(__name__)
 CORE_LABEL = "Core"
 
 
+def _path_as_found() -> AbstractContextManager[None]:
+    """Keep the adapters' folder out of PATH, where nothing is looked for along it.
+
+    Windows looks there for the libraries of device adapters.
+    """
+    return nullcontext() if sys.platform == "win32" else environment_as_found()
+
+
 def adapter_folder() -> Path | None:
     """Return the folder of device adapters that pymmcore-plus finds, if any."""
-    found = find_micromanager()
+    with _path_as_found():
+        found = find_micromanager()
     return None if found is None else Path(found)
 
 
@@ -122,7 +133,9 @@ def new_core(
     """
     force_numeric_locale()
     kind = UniMMCore if python_devices else CMMCorePlus
-    core = kind(None if micromanager_path is None else str(micromanager_path))
+    path = None if micromanager_path is None else str(micromanager_path)
+    with _path_as_found():
+        core = kind(path)
     core.enableFeature("ParallelDeviceInitialization", parallel_init)
     return core
 

@@ -151,11 +151,20 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         )
         try:
             load_configuration(self.mmc, self.CONFIG)
-            if self.CHANNEL_GROUP is not None:
-                self.mmc.setChannelGroup(self.CHANNEL_GROUP)
+            self._select_channel_group()
         except BaseException:
             self.session.close("loading failed")
             raise
+
+    def _select_channel_group(self) -> None:
+        group, known = self.CHANNEL_GROUP, presets_of(self.mmc)
+        if group is None:
+            return
+        if group not in known:
+            problem = f"The configuration has no group {group!r} (CHANNEL_GROUP)."
+            remedy = f"Use one of: {', '.join(known) or '(there is none)'}."
+            raise HardwareError(problem, remedy=remedy)
+        self.mmc.setChannelGroup(group)
 
     def _adapters(self) -> str | Path | None:
         """Return the folder of the device adapters, None to look for it."""

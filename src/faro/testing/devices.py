@@ -295,3 +295,10 @@ class DiaryMicroscope(PyMMCoreMicroscope):
         core.defineConfig("Channel", "CyanStim", "LED", "Cyan_Level", "50")
         core.setChannelGroup("Channel")
         core.setAutoShutter(True)
+
+
+class RefusingDevice(_Kept, unicore.GenericDevice):
+    """A device that somebody else holds; can be named in a configuration file."""
+
+    def __init__(self) -> None:
+        super().__init__("refusing", Diary(), Faults(initialize={"refusing"}))

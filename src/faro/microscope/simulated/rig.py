@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from useq import MDAEvent, MDASequence
 
-    from faro.microscope.light import Level
+    from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
     from faro.microscope.policy import EnginePolicy
     from faro.microscope.simulated.clock import WorldClock
