@@ -1,3 +1,45 @@
-"""Being written."""
+"""Numbers from pictures: what finds, follows and measures cells."""
 
 from __future__ import annotations
+
+from faro.analysis.cells import NotTrackedError, PixelCells, UnknownFeatureError
+from faro.analysis.features import (
+    ErkKtrFeatures,
+    IntensityFeatures,
+    as_feature_extractor,
+    checked_columns,
+)
+from faro.analysis.labels import normalise_labels
+from faro.analysis.matching import Matching, match_labels
+from faro.analysis.method import SegmentationMethod, as_segmenter
+from faro.analysis.segmentation import (
+    LocalThresholdSegmenter,
+    OtsuSegmenter,
+    ThresholdSegmenter,
+    warm_up,
+)
+from faro.analysis.statistics import hedges_g, permutation_test
+from faro.analysis.tracking import StreamingTracker, TrackEvents
+
+__all__ = [
+    "ErkKtrFeatures",
+    "IntensityFeatures",
+    "LocalThresholdSegmenter",
+    "Matching",
+    "NotTrackedError",
+    "OtsuSegmenter",
+    "PixelCells",
+    "SegmentationMethod",
+    "StreamingTracker",
+    "ThresholdSegmenter",
+    "TrackEvents",
+    "UnknownFeatureError",
+    "as_feature_extractor",
+    "as_segmenter",
+    "checked_columns",
+    "hedges_g",
+    "match_labels",
+    "normalise_labels",
+    "permutation_test",
+    "warm_up",
+]

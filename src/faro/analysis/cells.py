@@ -1,0 +1,293 @@
+"""The cells of one frame: positions, sums, rings and masks, lazy and kept."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from faro.analysis.pixels import PixelIndex
+from faro.analysis.rings import ring_labels
+from faro.errors import ContractError, FaroError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faro.analysis.pixels import Image, Ints
+    from faro.model.cells import Column
+    from faro.protocols.analysis import Floats, Labels
+
+_OWN_COLUMNS = ("label", "track_id", "y", "x", "area")
+
+
+class NotTrackedError(FaroError, LookupError):
+    """Track ids were asked for before the tracker has run."""
+
+
+class UnknownFeatureError(FaroError, KeyError):
+    """The cells have no feature of that name, or not yet."""
+
+    __str__ = Exception.__str__
+
+
+class _Named:
+    """What a frame's cells and their rings share: track ids and features."""
+
+    def __init__(self) -> None:
+        self.tracks: Ints | None = None
+        self.features: dict[str, Column] = {}
+
+
+class PixelCells:
+    """The cells of one frame, as `faro.protocols.Cells` asks for.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) int32, 0 background, nothing negative; labels need not be consecutive
+        and may exceed 65535. Kept, not copied; must not change any more.
+
+    >>> cells = PixelCells(np.array([[0, 4, 4], [9, 0, 0]], np.int32))
+    >>> cells.label.tolist(), cells.y.tolist(), cells.x.tolist()
+    ([4, 9], [0.0, 1.0], [1.5, 0.0])
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels.view()
+        self._labels.setflags(write=False)
+        self._names = _Named()
+        self._only: npt.NDArray[np.int32] | None = None
+        self._rings: dict[tuple[int, int], PixelCells] = {}
+
+    @cached_property
+    def _index(self) -> PixelIndex:
+        return PixelIndex(self._labels, self._only)
+
+    @property
+    def labels(self) -> Labels:
+        """(Y, X) int32 label image, 0 background, read-only."""
+        return self._labels
+
+    @property
+    def label(self) -> npt.NDArray[np.int32]:
+        """(n,) int32 labels, ascending."""
+        return self._index.label
+
+    @property
+    def track_id(self) -> Ints:
+        """(n,) int64 track ids, >= 1.
+
+        Raises
+        ------
+        NotTrackedError
+            Before `set_tracks`.
+        """
+        if self._names.tracks is None:
+            problem = "The cells of this frame have no track ids yet."
+            remedy = "Give the pipeline a tracker, or ask after it has run."
+            raise NotTrackedError(problem, remedy=remedy)
+        return self._names.tracks
+
+    @cached_property
+    def y(self) -> Floats:
+        """(n,) float64 centroid rows, px; NaN where empty."""
+        return self._index.mean(self._index.rows)
+
+    @cached_property
+    def x(self) -> Floats:
+        """(n,) float64 centroid columns, px; NaN where empty."""
+        return self._index.mean(self._index.columns)
+
+    @property
+    def area(self) -> Ints:
+        """(n,) int64 areas, px."""
+        return self._index.counts
+
+    @cached_property
+    def bbox(self) -> Ints:
+        """(n, 4) int64 half-open boxes: y0, x0, y1, x1, px; zeros where empty."""
+        index = self._index
+        y0 = index.reduced(np.minimum, index.rows, np.int64)
+        x0 = index.reduced(np.minimum, index.columns, np.int64)
+        y1 = index.reduced(np.maximum, index.rows, np.int64) + index.filled
+        x1 = index.reduced(np.maximum, index.columns, np.int64) + index.filled
+        return np.stack([y0, x0, y1, x1], axis=1)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def mean(self, image: Image) -> Floats:
+        """Return the (n,) mean of ``image`` (Y, X) in each cell; NaN where empty."""
+        return self._index.mean(self._values(image))
+
+    def median(self, image: Image) -> Floats:
+        """Return the (n,) median of ``image`` (Y, X) in each cell; NaN where empty."""
+        return self._index.median(self._values(image))
+
+    def std(self, image: Image) -> Floats:
+        """Return the (n,) standard deviation (ddof 0) of ``image`` (Y, X)."""
+        return self._index.std(self._values(image))
+
+    def ring(self, margin: int = 2, distance: int = 4) -> PixelCells:
+        """Return the ring around each cell, from ``margin`` to ``distance`` px.
+
+        The result has the same cells in the same order, with the same track ids and
+        features; a ring may be empty. Equal to the difference of two
+        ``skimage.segmentation.expand_labels``.
+        """
+        key = (margin, distance)
+        if key not in self._rings:
+            ring = PixelCells(ring_labels(self._labels, margin, distance))
+            ring._only = self.label
+            ring._names = self._names
+            self._rings[key] = ring
+        return self._rings[key]
+
+    def half(
+        self, direction: tuple[float, float], fraction: float = 0.5
+    ) -> npt.NDArray[np.bool_]:
+        """Return a mask (Y, X): the ``fraction`` of each cell that is furthest along.
+
+        Parameters
+        ----------
+        direction
+            (dy, dx), of any length but zero; (-1, 0) is up.
+        fraction
+            0 to 1, of the pixels of each cell. Pixels equally far along stay together.
+
+        Raises
+        ------
+        ContractError
+            If the direction is no direction or the fraction is out of range.
+        """
+        dy, dx = direction
+        length = float(np.hypot(dy, dx))
+        if not (np.isfinite(length) and length > 0 and 0 <= fraction <= 1):
+            problem = f"There is no fraction {fraction} of a cell along {direction}."
+            remedy = "Use a direction (dy, dx) that is not zero and 0 <= fraction <= 1."
+            raise ContractError(problem, remedy=remedy)
+        index = self._index
+        along = index.rows * (dy / length) + index.columns * (dx / length)
+        return self._painted(index.furthest(along, fraction))
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return a mask (Y, X) of the cells where ``keep`` (n,) is true.
+
+        Raises
+        ------
+        ContractError
+            If ``keep`` is not one bool per cell.
+        """
+        keep = np.asarray(keep)
+        if keep.shape != (len(self),) or keep.dtype != np.bool_:
+            problem = (
+                f"A selection has shape {keep.shape} and dtype {keep.dtype}; "
+                f"there are {len(self)} cells."
+            )
+            raise ContractError(problem, remedy="Give one bool per cell.")
+        index = self._index
+        return self._painted(index.flat[np.repeat(keep, index.counts)])
+
+    def track_image(self) -> npt.NDArray[np.uint32]:
+        """Return the track ids as an image (Y, X) uint32, 0 background."""
+        image = np.zeros(self._labels.shape, np.uint32)
+        ids = self.track_id.astype(np.uint32)
+        image.ravel()[self._index.flat] = np.repeat(ids, self._index.counts)
+        return image
+
+    def set_tracks(self, track_id: Ints) -> None:
+        """Take the track ids (n,) int64 of the cells, >= 1, each once.
+
+        Raises
+        ------
+        ContractError
+            If they are anything else.
+        """
+        self._names.tracks = checked_track_ids(track_id, len(self))
+
+    def set_features(self, features: Mapping[str, Column]) -> None:
+        """Add columns, name to (n,) array; a name already there is replaced.
+
+        Raises
+        ------
+        ContractError
+            If a column is not one value per cell.
+        """
+        self._names.features.update(
+            {name: _checked_column(name, v, len(self)) for name, v in features.items()}
+        )
+
+    def __contains__(self, feature: str) -> bool:
+        return feature in self._names.features or feature in _OWN_COLUMNS
+
+    def __getitem__(self, feature: str) -> Column:
+        """Return a feature of this frame, (n,), by column name.
+
+        Raises
+        ------
+        UnknownFeatureError
+            If it has not been measured.
+        """
+        if feature in self._names.features:
+            return self._names.features[feature]
+        if feature in _OWN_COLUMNS:
+            own: Column = getattr(self, feature)
+            return own
+        names = ", ".join([*_OWN_COLUMNS, *self._names.features])
+        problem = f"The cells have no feature {feature!r}; they have: {names}."
+        remedy = "Name it in `needs`, so that it is measured first."
+        raise UnknownFeatureError(problem, remedy=remedy)
+
+    def _values(self, image: Image) -> npt.NDArray[np.generic]:
+        """Return the pixels of ``image`` (Y, X), grouped by cell."""
+        if image.shape != self._labels.shape:
+            problem = (
+                f"An image of shape {image.shape} was to be measured; "
+                f"the labels have {self._labels.shape}."
+            )
+            raise ContractError(problem, remedy="Give one plane (Y, X) of the stack.")
+        return self._index.gather(image)
+
+    def _painted(self, flat: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Return a mask (Y, X) that is true at the ``flat`` indices."""
+        mask = np.zeros(self._labels.shape, np.bool_)
+        mask.ravel()[flat] = True
+        return mask
+
+
+def checked_track_ids(track_id: object, n_cells: int) -> Ints:
+    """Return track ids as (n,) int64.
+
+    Raises
+    ------
+    ContractError
+        If they are not one integer >= 1 per cell, each once.
+
+    >>> checked_track_ids([2, 7], 2)
+    array([2, 7])
+    """
+    ids = np.asarray(track_id)
+    whole = np.issubdtype(ids.dtype, np.integer) or not ids.size
+    good = whole and ids.shape == (n_cells,)
+    if not (good and (ids >= 1).all() and len(np.unique(ids)) == n_cells):
+        problem = (
+            f"A tracker returned ids of shape {ids.shape} and dtype {ids.dtype} for "
+            f"{n_cells} cells: {ids.ravel()[:5].tolist()}..."
+        )
+        remedy = "Return one integer >= 1 per cell, each once."
+        raise ContractError(problem, remedy=remedy)
+    return ids.astype(np.int64, copy=False)
+
+
+def _checked_column(name: str, values: object, n_cells: int) -> Column:
+    """Return a column as (n,) array, or raise ContractError."""
+    column: Column = np.asarray(values)
+    if column.shape != (n_cells,) or column.dtype.kind not in "biufUM":
+        problem = (
+            f"The feature {name!r} has shape {column.shape} and dtype {column.dtype}; "
+            f"there are {n_cells} cells."
+        )
+        raise ContractError(problem, remedy="Return one value per cell.")
+    return column

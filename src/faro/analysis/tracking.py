@@ -1,0 +1,302 @@
+"""Follows cells from frame to frame; never looks back at the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import KDTree
+
+from faro.analysis.divisions import Linked, find_divisions
+from faro.analysis.drift import common_shift
+from faro.analysis.linking import assign, edges_within
+from faro.analysis.motion import Motion
+from faro.analysis.tracks import Tracks
+from faro.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faro.analysis.linking import Places
+    from faro.model.cells import Column
+    from faro.protocols.analysis import Floats
+
+Ints = npt.NDArray[np.int64]
+
+_ENOUGH_LINKS = 10
+_LONGEST_LEAP = 3
+_SHIFT_SPACINGS = 3.0
+_SMALLEST_FEATURE = 1e-6
+_NEW_STEP_WEIGHT = 0.7
+
+
+class Positions(Protocol):
+    """What the tracker looks at; all cells of `faro.protocols.Cells` have it."""
+
+    @property
+    def y(self) -> Floats:
+        """(n,) centroid rows, px."""
+        ...
+
+    @property
+    def x(self) -> Floats:
+        """(n,) centroid columns, px."""
+        ...
+
+    @property
+    def area(self) -> Ints:
+        """(n,) areas, px."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, feature: str) -> Column:
+        """Return a further feature, (n,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEvents:
+    """What happened to the tracks in one update, by id.
+
+    Attributes
+    ----------
+    born
+        Tracks that began without a mother.
+    ended
+        Tracks given up: missing for longer than the tracker remembers.
+    divided
+        Mother and her two daughters.
+    """
+
+    born: tuple[int, ...] = ()
+    ended: tuple[int, ...] = ()
+    divided: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """Where tracks were expected (n, 2) and what was found (m, 2), of one frame."""
+
+    expected: Floats
+    found: Floats
+    looks: Floats
+    shift: Floats
+    elapsed: int
+    tree: KDTree | None
+
+
+class StreamingTracker:
+    """Follows the cells of one FOV, frame by frame.
+
+    What is remembered is the cells of the last few frames, so cost and memory do not
+    grow. Ids start at 1 and are never used twice. Links maximise the likelihood of
+    displacement (and area) under what this FOV has shown so far, against the chance
+    that a cell was missed and another appeared; so nothing needs to be tuned to the
+    speed of the cells. Stage jumps and drift are estimated from all cells together.
+    One instance per FOV; not thread-safe.
+
+    Parameters
+    ----------
+    max_distance_px
+        Largest displacement between two timepoints; None adapts to the motion and the
+        density of the cells.
+    memory
+        For how many timepoints a cell may be missing and keep its id.
+    use_area
+        Whether cells of like area are preferred.
+    features
+        Further columns to compare; they must be positive and measured already.
+    division_offset
+        How far the midpoint of two daughters may lie from where the mother was
+        expected, as a share of their separation; 0 finds no divisions.
+    max_shift_px
+        Largest stage jump looked for; None is three times the spacing of the cells.
+    """
+
+    def __init__(
+        self,
+        max_distance_px: float | None = None,
+        memory: int = 3,
+        *,
+        use_area: bool = True,
+        features: tuple[str, ...] = (),
+        division_offset: float = 0.3,
+        max_shift_px: float | None = None,
+    ) -> None:
+        self.max_distance_px, self.memory = max_distance_px, memory
+        self.use_area, self.features = use_area, tuple(features)
+        self.division_offset, self.max_shift_px = division_offset, max_shift_px
+        self._motion = Motion()
+        self._tracks = Tracks.none(len(self.features) + use_area)
+        self._timestep: int | None = None
+        self._last_id = 0
+        self._parents: Ints = np.empty(0, np.int64)
+        self._events = TrackEvents()
+
+    @property
+    def parents(self) -> Ints:
+        """(n,) int64 mother's id of each cell of the last update, 0 for none."""
+        return self._parents
+
+    @property
+    def events(self) -> TrackEvents:
+        """What began, ended and divided in the last update."""
+        return self._events
+
+    def update(self, timestep: int, cells: Positions) -> Ints:
+        """Return the track ids (n,) int64 >= 1 of the cells, in their order.
+
+        Timesteps may be left out, frames may be empty.
+
+        Raises
+        ------
+        ContractError
+            If time does not go forward.
+        """
+        scene = self._scene(timestep, cells)
+        rows, places = self._linked(scene)
+        if self._motion.n_links == 0 and len(rows) >= _ENOUGH_LINKS:
+            # the first links are made blindly: learn from them, then link again
+            self._learn(scene, rows, places)
+            rows, places = self._linked(scene)
+        self._learn(scene, rows, places)
+        mothers, daughters = self._divided(scene, rows, places)
+        self._timestep = timestep
+        return self._advanced(scene, rows, places, mothers, daughters)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state, JSON-able; its size does not grow with time."""
+        return {
+            "timestep": self._timestep,
+            "last_id": self._last_id,
+            "motion": self._motion.state(),
+            "tracks": self._tracks.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self._timestep = state["timestep"]
+        self._last_id = int(state["last_id"])
+        self._motion = Motion.restored(state["motion"])
+        n_looks = len(self.features) + self.use_area
+        self._tracks = Tracks.restored(state["tracks"], n_looks)
+
+    def _scene(self, timestep: int, cells: Positions) -> _Scene:
+        """Return where the tracks are expected and what was found."""
+        if self._timestep is not None and timestep <= self._timestep:
+            problem = f"Timestep {timestep} came after {self._timestep}."
+            raise ContractError(problem, remedy="Give the frames of a FOV in order.")
+        elapsed = 1 if self._timestep is None else timestep - self._timestep
+        columns = [np.asarray(cells[name], np.float64) for name in self.features]
+        if self.use_area:
+            columns.append(np.asarray(cells.area, np.float64))
+        table = np.array(columns, np.float64).reshape(len(columns), len(cells)).T
+        looks = np.log(np.maximum(table, _SMALLEST_FEATURE))
+        found = np.stack([cells.y, cells.x], axis=1).astype(np.float64)
+        tree = KDTree(found) if len(found) else None
+        nearest = tree.query(found, k=2)[0][:, 1] if tree and len(found) > 1 else []
+        self._motion.see(np.asarray(nearest), looks)
+        tracks, motion = self._tracks, self._motion
+        ahead = motion.persistence * min(elapsed, _LONGEST_LEAP)
+        expected = tracks.yx + tracks.step * ahead
+        seen = tracks.lost == 0
+        reach_px = self.max_shift_px or _SHIFT_SPACINGS * motion.spacing_px
+        shift = common_shift(expected[seen], found, motion.spacing_px, reach_px)
+        return _Scene(expected + shift, found, looks, shift, elapsed, tree)
+
+    def _linked(self, scene: _Scene) -> tuple[Places, Places]:
+        """Return rows of tracks and places of cells that belong together, (k,) each."""
+        nothing = np.empty(0, np.intp)
+        if scene.tree is None or not len(scene.expected):
+            return nothing, nothing
+        motion = self._motion
+        limit, reach_px = motion.stake(), motion.reach_px()
+        if self.max_distance_px is not None:
+            reach_px = self.max_distance_px
+            furthest = np.array([reach_px])
+            no_change = np.zeros((1, scene.looks.shape[1]))
+            limit = max(limit, float(motion.surprise(furthest, no_change)[0]) * 1.05)
+        edges = edges_within(KDTree(scene.expected), scene.tree, reach_px)
+        changes = scene.looks[edges.target] - self._tracks.looks[edges.source]
+        cost = motion.surprise(edges.cost, changes) / limit
+        return assign(edges._replace(cost=cost), len(scene.expected), len(scene.found))
+
+    def _learn(self, scene: _Scene, rows: Places, places: Places) -> None:
+        """Let the motion model see the links of tracks seen in the last frame."""
+        fresh = self._tracks.lost[rows] == 0
+        rows, places = rows[fresh], places[fresh]
+        found, before = scene.found[places], self._tracks.at(rows)
+        self._motion.learn(
+            misses=found - scene.expected[rows],
+            steps=(found - before.yx - scene.shift) / scene.elapsed,
+            last_steps=before.step,
+            changes=scene.looks[places] - before.looks,
+        )
+
+    def _divided(
+        self, scene: _Scene, rows: Places, places: Places
+    ) -> tuple[Places, Places]:
+        """Return mothers (k,) as rows of tracks, and their cells (k, 2)."""
+        if not (self.division_offset > 0 and len(scene.expected)):
+            return np.empty(0, np.intp), np.empty((0, 2), np.intp)
+        track_of = np.full(len(scene.found), -1, np.intp)
+        track_of[places] = rows
+        area = scene.looks[:, -1] if self.use_area else None
+        before = self._tracks.looks[:, -1] if self.use_area else None
+        frame = Linked(
+            expected=scene.expected,
+            found=scene.found,
+            track_of=track_of,
+            may_divide=self._tracks.lost == 0,
+            area_before=None if before is None else np.exp(before),
+            area_now=None if area is None else np.exp(area),
+        )
+        reach_px = min(2 * self._motion.reach_px(), self._motion.spacing_px)
+        divisions = find_divisions(frame, reach_px, self.division_offset)
+        daughters = np.stack([divisions.first, divisions.second], axis=1)
+        return divisions.mother, daughters
+
+    def _advanced(
+        self,
+        scene: _Scene,
+        rows: Places,
+        places: Places,
+        mothers: Places,
+        daughters: Places,
+    ) -> Ints:
+        """Take over what was found; return the ids (n,) of the cells."""
+        old = self._tracks
+        goes_on = ~np.isin(places, daughters) & ~np.isin(rows, mothers)
+        rows, places = rows[goes_on], places[goes_on]
+        now = Tracks.resting(scene.found, scene.looks)
+        step = (scene.found[places] - old.yx[rows] - scene.shift) / scene.elapsed
+        moved = old.step[rows].any(axis=1, keepdims=True)
+        blend = np.where(moved, _NEW_STEP_WEIGHT, 1.0)
+        now.step[places] = blend * step + (1 - blend) * old.step[rows]
+        now.ids[places], now.parents[places] = old.ids[rows], old.parents[rows]
+        now.parents[daughters] = old.ids[mothers][:, None]
+        new = now.ids == 0
+        now.ids[new] = self._last_id + np.arange(1, np.count_nonzero(new) + 1)
+        self._last_id += int(np.count_nonzero(new))
+        gone = np.ones(len(old.ids), np.bool_)
+        gone[rows] = gone[mothers] = False
+        missing = old.at(gone)
+        missing.yx = scene.expected[gone]
+        missing.lost = missing.lost + scene.elapsed
+        kept = missing.lost <= self.memory
+        self._tracks = now.with_(missing.at(kept))
+        self._parents = now.parents
+        new[daughters] = False
+        pairs = zip(mothers.tolist(), daughters.tolist(), strict=True)
+        self._events = TrackEvents(
+            born=tuple(now.ids[new].tolist()),
+            ended=tuple(missing.ids[~kept].tolist()),
+            divided=tuple(
+                (int(old.ids[m]), int(now.ids[a]), int(now.ids[b]))
+                for m, (a, b) in pairs
+            ),
+        )
+        return now.ids.copy()

@@ -1,0 +1,78 @@
+"""The tracks that may go on: a few arrays, one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faro.analysis.linking import Places
+    from faro.protocols.analysis import Floats
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True, eq=False)
+class Tracks:
+    """The tracks that may go on, one row each; nothing else is remembered.
+
+    Attributes
+    ----------
+    ids, parents
+        (n,) track id, and the id of the mother or 0.
+    yx, step
+        (n, 2) last place and smoothed displacement per timestep, px.
+    looks
+        (n, f) logarithms of the features compared.
+    lost
+        (n,) updates since it was last seen.
+    """
+
+    ids: Ints
+    parents: Ints
+    yx: Floats
+    step: Floats
+    looks: Floats
+    lost: Ints
+
+    @classmethod
+    def none(cls, n_looks: int) -> Tracks:
+        """Return no tracks."""
+        return cls.resting(np.empty((0, 2)), np.empty((0, n_looks)))
+
+    @classmethod
+    def resting(cls, yx: Floats, looks: Floats) -> Tracks:
+        """Return tracks at (n, 2) y, x with (n, f) looks, without id, at rest."""
+        ids, parents, lost = np.zeros((3, len(yx)), np.int64)
+        return cls(ids, parents, yx, np.zeros_like(yx), looks, lost)
+
+    def at(self, rows: Places | npt.NDArray[np.bool_]) -> Tracks:
+        """Return a copy of some rows."""
+        return Tracks(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def with_(self, other: Tracks) -> Tracks:
+        """Return the rows of both."""
+        both = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Tracks(*(np.concatenate(pair) for pair in both))
+
+    def state(self) -> dict[str, Any]:
+        """Return all rows as lists, JSON-able."""
+        return {f.name: getattr(self, f.name).tolist() for f in fields(self)}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], n_looks: int) -> Tracks:
+        """Return what `state` was taken from."""
+        n = len(state["ids"])
+        return cls(
+            ids=np.asarray(state["ids"], np.int64),
+            parents=np.asarray(state["parents"], np.int64),
+            yx=np.asarray(state["yx"], np.float64).reshape(n, 2),
+            step=np.asarray(state["step"], np.float64).reshape(n, 2),
+            looks=np.asarray(state["looks"], np.float64).reshape(n, n_looks),
+            lost=np.asarray(state["lost"], np.int64),
+        )
