@@ -68,7 +68,7 @@ def make_stack() -> Callable[..., Stack]:
 def make_cells() -> Callable[..., CellTable]:
     def make(fov: int, timestep: int, n_cells: int = 3, **more: Any) -> CellTable:
         label = np.arange(1, n_cells + 1, dtype=np.int32)
-        columns = {
+        columns: dict[str, np.ndarray[Any, Any]] = {
             "area": label.astype(np.int64) * 10,
             "label": label,
             "track_id": label.astype(np.int64),

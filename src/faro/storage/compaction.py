@@ -78,7 +78,8 @@ def _write(layout: RunLayout, segments: list[Path], schema: pa.Schema) -> None:
             raise StorageError(problem, remedy="Check the disk; nothing was removed.")
         disk.replace(hidden, layout.cells)
     except (OSError, pa.ArrowException) as error:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):
+            hidden.unlink()
         if isinstance(error, StorageError):
             raise
         problem = f"{layout.cells} cannot be written: {error}."

@@ -45,13 +45,12 @@ def sync_folder(path: Path) -> None:
 
     Windows has no such call; NTFS journals names by itself.
     """
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if sys.platform != "win32":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def make_folder(path: Path) -> None:
@@ -90,7 +89,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         replace(hidden, path)
     except OSError as error:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):
+            hidden.unlink()
         problem = f"{path} cannot be written: {error}."
         raise StorageError(problem, remedy="Free space, or check the disk.") from error
 

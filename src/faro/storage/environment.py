@@ -7,8 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-import faro
-
+FARO: Final = "faro-microscopy"
 PACKAGES: Final = (
     "numpy",
     "scipy",
@@ -27,9 +26,17 @@ PACKAGES: Final = (
 )
 
 
+def faro_version() -> str:
+    """Return the installed version of faro, ``"unknown"`` if it is not installed."""
+    try:
+        return version(FARO)
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python, faro and the libraries that are installed."""
-    found = {"python": platform.python_version(), "faro": faro.__version__}
+    found = {"python": platform.python_version(), "faro": faro_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)

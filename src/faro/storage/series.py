@@ -77,7 +77,7 @@ class GrowingArray:
     def write(
         self, timestep: int, values: npt.NDArray[Any], at: list[int] | None = None
     ) -> None:
-        """Store ``values`` at ``timestep``; readable when this returns.
+        """Store ``values`` (Y, X) or (C, Y, X); readable when this returns.
 
         ``at`` are indices of the second axis, None for all of it.
 

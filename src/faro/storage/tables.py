@@ -193,7 +193,7 @@ def _array(name: str, values: Column) -> pa.Array:
             arrow_type = pa.from_numpy_dtype(values.dtype)
             return pa.Array.from_buffers(arrow_type, len(values), [None, buffer])
         if kind == "b":
-            bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+            bits = pa.py_buffer(np.packbits(values.astype(np.bool_), bitorder="little"))
             return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
         if kind == "U":
             return _texts(values.tolist())

@@ -14,7 +14,7 @@ from faro import settings
 from faro.errors import FaroError, Problem, RunStateError, StorageError
 from faro.storage import disk
 from faro.storage.compaction import compact
-from faro.storage.environment import environment, versions
+from faro.storage.environment import environment, faro_version, versions
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
 from faro.storage.jsontext import document
@@ -109,7 +109,7 @@ class OmeZarrWriter:
             "schema_version": SCHEMA_VERSION,
             "uuid": run_uuid,
             "created": created,
-            "faro_version": versions()["faro"],
+            "faro_version": faro_version(),
             "versions": versions(),
             "durability": self._durability,
             "needs": needs,
