@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FULL = 255
 HALF = 128
-MAX_FINE = 4
 SMALLEST_SCALE = 1e-3
 
 
@@ -59,7 +58,8 @@ class DMD:
         self._on_value = int(on_value)
         self._camera_shape = camera_shape
         scale = math.sqrt(abs(np.linalg.det(self._affine[:2, :2])))
-        self._fine = min(MAX_FINE, max(1, math.ceil(1.0 / scale - 1e-6)))
+        self._width = 1.0 if math.isclose(scale, 1.0) else 1.0 / scale
+        self._kernel = self._box()
         self._maps = self._sampling_maps()
 
     @property
@@ -76,6 +76,11 @@ class DMD:
     def on_value(self) -> int:
         """Pixel value that means "on"."""
         return self._on_value
+
+    @property
+    def camera_shape(self) -> tuple[int, int] | None:
+        """(Y, X) of the masks that are taken, None for any."""
+        return self._camera_shape
 
     def warp(self, mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return ``mask`` as it must be shown.
@@ -101,16 +106,16 @@ class DMD:
             none.
         """
         pixels = self._checked(mask)
-        top = int(pixels.max(initial=0))
-        if top == 0:
+        _, highest, _, _ = cv2.minMaxLoc(pixels)
+        top, n_on = round(highest), cv2.countNonZero(pixels)
+        if n_on == 0:
             return np.zeros(self._shape, np.uint8)
-        on = pixels > 0
-        if np.count_nonzero(on) == np.count_nonzero(pixels == top):
+        if round(cv2.sumElems(pixels)[0]) == n_on * top:
             value = self._on_value if top == 1 else self._level(top)
-            lit = self._binary(on.view(np.uint8) * np.uint8(FULL))
-            return np.where(lit, np.uint8(value), np.uint8(0))
+            full = pixels if top == FULL else np.minimum(pixels, 1) * np.uint8(FULL)
+            return self._binary(full, value)
         self._level(top)
-        grey = self._sample(pixels)
+        grey = self._sample(self._spread(pixels))
         if self._on_value == FULL:
             return grey
         scaled = np.rint(grey * (self._on_value / FULL))
@@ -123,16 +128,23 @@ class DMD:
             raise ContractError(problem, remedy="Give a mask of 0 and 255.")
         return round(level * self._on_value / FULL)
 
-    def _binary(self, full: Mask) -> npt.NDArray[np.bool_]:  # (Y, X)
-        lit: npt.NDArray[np.bool_] = self._sample(full) >= HALF
-        if self._fine > 1:
-            self._keep_thin(full, lit)
-        return lit
+    def _binary(self, full: Mask, value: int) -> Mask:
+        """Return 0 and ``value`` (Y, X) in mirrors for a mask of 0 and 255."""
+        spread = self._spread(full)
+        _, lit = cv2.threshold(self._sample(spread), HALF - 1, value, cv2.THRESH_BINARY)
+        if self._width > 1:
+            self._keep_thin(full, spread, _array(lit), value)
+        return _array(lit)
 
-    def _keep_thin(self, full: Mask, lit: npt.NDArray[np.bool_]) -> None:
-        """Light the mirror of every lit pixel that has no lit mirror next to it."""
-        near = cv2.dilate(lit.view(np.uint8), np.ones((3, 3), np.uint8))
-        y, x = np.nonzero(full)
+    def _keep_thin(self, full: Mask, spread: Mask, lit: Mask, value: int) -> None:
+        """Light the mirror of every lit pixel that has no lit mirror next to it.
+
+        Only pixels near an edge are looked at: others cover their mirror.
+        """
+        edge = cv2.bitwise_and(full, cv2.bitwise_not(spread))
+        if cv2.countNonZero(edge) == 0:
+            return
+        x, y = np.asarray(cv2.findNonZero(edge)).reshape(-1, 2).T
         (a, b, c), (d, e, f) = self._affine[:2]
         mirror_x = np.rint(a * x + b * y + c).astype(np.intp)
         mirror_y = np.rint(d * x + e * y + f).astype(np.intp)
@@ -140,32 +152,44 @@ class DMD:
         inside = (mirror_x >= 0) & (mirror_x < width)
         inside &= (mirror_y >= 0) & (mirror_y < height)
         mirror_y, mirror_x = mirror_y[inside], mirror_x[inside]
-        lost = np.asarray(near)[mirror_y, mirror_x] == 0
-        lit[mirror_y[lost], mirror_x[lost]] = True
+        near = _array(cv2.dilate(lit, np.ones((3, 3), np.uint8)))
+        lost = near[mirror_y, mirror_x] == 0
+        lit[mirror_y[lost], mirror_x[lost]] = value
+
+    def _spread(self, pixels: Mask) -> Mask:
+        """Return the mean of ``pixels`` (Y, X) over the width of a mirror."""
+        if self._width <= 1:
+            return pixels
+        border = cv2.BORDER_CONSTANT
+        kernel = self._kernel
+        return _array(cv2.sepFilter2D(pixels, -1, kernel, kernel, borderType=border))
 
     def _sample(self, pixels: Mask) -> Mask:
-        """Return the mean of ``pixels`` (Y, X) over each mirror."""
-        fine = cv2.remap(
-            pixels,
-            *self._maps,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=0,
+        """Return ``pixels`` (Y, X) of the camera at the centre of each mirror."""
+        return _array(
+            cv2.remap(
+                pixels,
+                *self._maps,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=0,
+            )
         )
-        if self._fine == 1:
-            return _array(fine)
-        height, width = self._shape
-        return _array(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA))
+
+    def _box(self) -> npt.NDArray[np.float32]:
+        """Return the weights (X,) of a box as wide as a mirror, in camera pixels."""
+        reach = max(0, math.ceil((self._width - 1) / 2))
+        distance = np.abs(np.arange(-reach, reach + 1))
+        weights = np.clip(self._width / 2 + 0.5 - distance, 0, 1)
+        return np.asarray(weights / weights.sum(), dtype=np.float32)
 
     def _sampling_maps(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
-        """Return for each (fine) mirror where it looks in the camera image, (Y, X)."""
-        fine = self._fine
+        """Return for each mirror where it looks in the camera image, (Y, X)."""
         height, width = self._shape
-        y = (np.arange(height * fine) + 0.5) / fine - 0.5
-        x = (np.arange(width * fine) + 0.5) / fine - 0.5
+        y, x = np.arange(height)[:, None], np.arange(width)[None, :]
         (a, b, c), (d, e, f) = np.linalg.inv(self._affine)[:2]
-        camera_x = (a * x[None, :] + b * y[:, None] + c).astype(np.float32)
-        camera_y = (d * x[None, :] + e * y[:, None] + f).astype(np.float32)
+        camera_x = (a * x + b * y + c).astype(np.float32)
+        camera_y = (d * x + e * y + f).astype(np.float32)
         whole, fraction = cv2.convertMaps(camera_x, camera_y, cv2.CV_16SC2)
         return np.asarray(whole, np.int16), np.asarray(fraction, np.uint16)
 

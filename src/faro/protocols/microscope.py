@@ -33,8 +33,8 @@ class AcquisitionThread(Protocol):
         """Whether the acquisition is going on."""
         ...
 
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for its end, at most ``timeout`` seconds."""
+    def join(self, timeout_s: float | None = None, /) -> None:
+        """Wait for its end, at most ``timeout_s``."""
         ...
 
 

@@ -192,9 +192,9 @@ class KeptLight(_Kept, unicore.GenericDevice):
         def read(device: KeptLight) -> float:
             return device.levels[prop]
 
-        def write(device: KeptLight, percent: float) -> None:
-            device.do(f"{prop} {float(percent):g}")
-            device.levels[prop] = float(percent)
+        def write(device: KeptLight, level_percent: float) -> None:
+            device.do(f"{prop} {float(level_percent):g}")
+            device.levels[prop] = float(level_percent)
 
         self.register_property(
             prop, getter=read, setter=write, limits=(0.0, 100.0), property_type=float
