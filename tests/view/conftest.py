@@ -155,25 +155,35 @@ def write_light(writer: OmeZarrWriter, story: Story, fov: int, time: int) -> Non
     writer.record("stim_confirmed", **here, channel="blue", fired_s=2.0 * time + 0.2)
 
 
-@pytest.fixture
-def write_run(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes the run of a `Story` and returns its folder."""
+@pytest.fixture(scope="session")
+def write_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that writes the run of a `Story` and returns its folder.
+
+    Equal stories share a folder: tests look at runs, they do not change them.
+    """
+    written: dict[str, Path] = {}
 
     def write(**kind: Any) -> Path:
-        story = Story(**kind)
-        writer = OmeZarrWriter(tmp_path / "dish")
-        writer.open(needs_of(story), description_of(story))
-        writer.record("run_started", run_s=0.0)
-        for time in range(story.n_timepoints):
-            late = 0.5 if time == 3 else 0.0
-            start = {"planned_s": 2.0 * time, "started_s": 2.0 * time + late}
-            writer.record("timepoint", timestep=time, **start, lateness_s=late)
-            for fov in story.fovs:
-                write_frame(writer, story, fov, time)
-                write_light(writer, story, fov, time)
-        if story.ending is not None:
-            writer.record("run_finished", reason=story.ending)
-        writer.close(story.summary)
-        return tmp_path / "dish"
+        key = repr(sorted(kind.items()))
+        if key not in written:
+            written[key] = _write(Story(**kind), tmp_path_factory.mktemp("runs"))
+        return written[key]
 
     return write
+
+
+def _write(story: Story, folder: Path) -> Path:
+    writer = OmeZarrWriter(folder / "dish")
+    writer.open(needs_of(story), description_of(story))
+    writer.record("run_started", run_s=0.0)
+    for time in range(story.n_timepoints):
+        late = 0.5 if time == 3 else 0.0
+        start = {"planned_s": 2.0 * time, "started_s": 2.0 * time + late}
+        writer.record("timepoint", timestep=time, **start, lateness_s=late)
+        for fov in story.fovs:
+            write_frame(writer, story, fov, time)
+            write_light(writer, story, fov, time)
+    if story.ending is not None:
+        writer.record("run_finished", reason=story.ending)
+    writer.close(story.summary)
+    return folder / "dish"

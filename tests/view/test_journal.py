@@ -47,6 +47,7 @@ def test_light_counts_what_fired_and_why_the_rest_did_not() -> None:
     light = told.light_of(
         [
             line("stim_armed", fov=0, timestep=3, from_timestep=2),
+            line("stim_armed", fov=1, timestep=4, whole_field=True),
             line("stim_confirmed", fov=0, timestep=3),
             line("stim_skipped", fov=1, timestep=3, reason="late"),
             line("stim_skipped", fov=2, timestep=3, reason="late"),
@@ -55,6 +56,7 @@ def test_light_counts_what_fired_and_why_the_rest_did_not() -> None:
     assert light.fired == ((0, 3),)
     assert light.skipped == {"late": 2}
     assert light.n_skipped == 2
+    assert light.whole_field == {(1, 4)}
     assert light.first_from == 2
 
 
@@ -69,12 +71,14 @@ def test_stages_keep_their_order_and_their_gaps() -> None:
                 frame_to_mask_ms=5.0,
                 frame_to_display_ms=7.0,
             ),
+            line("stim_confirmed", timestep=1, frame_to_display_ms=9.0),
+            line("stim_confirmed", timestep=2, frame_to_display_ms=None),
         ]
     )
     assert list(loop.stages_ms) == ["b", "a"]
     assert math.isnan(loop.stages_ms["a"][0])
     assert loop.to_mask_ms.tolist() == [1.0, 5.0]
-    assert loop.to_light_ms[1] == 7.0
+    assert loop.to_light_ms.tolist() == [7.0, 9.0]
 
 
 def test_equal_errors_are_told_once_with_their_number() -> None:

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from faro.errors import FaroError
 from faro.storage import open_run
-from faro.view import facts_of, summary_lines, write_report
+from faro.view import ReportPaths, facts_of, summary_lines, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ class Strict(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.text += " "
         named = dict(attrs)
         self.found.tags.append(tag)
         for name in ("src", "srcset", "href", "data", "poster", "action"):
@@ -56,7 +57,8 @@ class Strict(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.found.text += data
+        if self.open[-1:] != ["style"]:
+            self.found.text += data
 
 
 def parsed(path: Path) -> Parsed:
@@ -68,18 +70,30 @@ def parsed(path: Path) -> Parsed:
     return strict.found
 
 
-@pytest.fixture
-def page(write_run: Callable[..., Path]) -> Callable[..., Parsed]:
-    """Return a function that writes a run and its report, and reads the page."""
+@pytest.fixture(scope="session")
+def report(write_run: Callable[..., Path]) -> Callable[..., ReportPaths]:
+    """Return a function that writes the report of a story, once for equal ones."""
+    written: dict[Path, ReportPaths] = {}
 
-    def read(**kind: object) -> Parsed:
-        return parsed(write_report(write_run(**kind)).html)
+    def write(**kind: object) -> ReportPaths:
+        path = write_run(**kind)
+        if path not in written:
+            written[path] = write_report(path)
+        return written[path]
 
-    return read
+    return write
 
 
-def test_a_page_loads_nothing_from_outside(write_run: Callable[..., Path]) -> None:
-    html = write_report(write_run(fovs_per_arm=2)).html
+@pytest.fixture(scope="session")
+def page(report: Callable[..., ReportPaths]) -> Callable[..., Parsed]:
+    """Return a function that reads the page of a story."""
+    return lambda **kind: parsed(report(**kind).html)
+
+
+def test_a_page_loads_nothing_from_outside(
+    report: Callable[..., ReportPaths],
+) -> None:
+    html = report().html
     found = parsed(html)
     assert found.loads
     assert all(a.startswith("data:image/png;base64,") for a in found.loads)
@@ -91,7 +105,7 @@ def test_a_page_loads_nothing_from_outside(write_run: Callable[..., Path]) -> No
 def test_a_page_describes_every_image_and_heads_every_table(
     page: Callable[..., Parsed],
 ) -> None:
-    found = page(fovs_per_arm=2)
+    found = page()
     assert len(found.alts) > 9
     assert all(found.alts)
     assert found.tags.count("th") > 10
@@ -133,9 +147,12 @@ def test_a_page_shows_the_numbers(page: Callable[..., Parsed]) -> None:
         assert words in text
 
 
-def test_a_killed_run_says_so(write_run: Callable[..., Path]) -> None:
-    path = write_run(n_timepoints=3, ending=None, fovs_per_arm=2)
-    assert "killed or is still running" in parsed(write_report(path).html).text
+def test_a_killed_run_says_so(
+    write_run: Callable[..., Path], page: Callable[..., Parsed]
+) -> None:
+    story = {"n_timepoints": 3, "ending": None, "fovs_per_arm": 2}
+    path = write_run(**story)
+    assert "killed or is still running" in page(**story).text
     facts = facts_of(open_run(path))
     assert facts.answer.span is not None
     assert facts.answer.span.end == 2
@@ -174,10 +191,9 @@ def test_arms_without_the_control_say_why_there_is_no_test(
 
 
 def test_errors_are_shown_with_their_traceback_and_escaped(
-    write_run: Callable[..., Path],
+    page: Callable[..., Parsed],
 ) -> None:
-    html = write_report(write_run(error=True, fovs_per_arm=2)).html
-    found = parsed(html)
+    found = page(error=True, fovs_per_arm=2)
     assert "<b>no</b> cells" in found.text
     assert "Traceback (most recent call last): ValueError" in found.text
     assert "FOV 1, timepoint 2" in found.text
@@ -189,49 +205,50 @@ def test_the_comparison_with_a_recording_is_a_table(
     write_run: Callable[..., Path],
 ) -> None:
     numbers = {"comparison": {"cells_matched": 0.98765, "area": {"largest_px": 3}}}
-    text = parsed(write_report(write_run(fovs_per_arm=1, summary=numbers)).html).text
+    text = parsed(write_report(write_run(n_timepoints=0, summary=numbers)).html).text
     assert "cells matched 0.9877" in text
     assert "area, largest px 3" in text
 
 
 def test_numbers_given_by_the_caller_win(write_run: Callable[..., Path]) -> None:
-    path = write_run(fovs_per_arm=1, summary={"comparison": {"a": 1}})
-    text = parsed(write_report(path, reference={"b": 2}).html).text
-    assert "b 2" in text
+    path = write_run(n_timepoints=0, summary={"comparison": {"left": 1}})
+    text = parsed(write_report(path, reference={"right": 2}).html).text
+    assert "right 2" in text
+    assert "left 1" not in text
 
 
 def test_the_picture_has_its_size_and_is_not_blank(
-    write_run: Callable[..., Path],
+    report: Callable[..., ReportPaths],
 ) -> None:
-    pixels = imread(write_report(write_run()).png)
+    pixels = imread(report().png)
     assert pixels.shape[:2] == (1000, 1600)
     for part in (pixels[80:, :900], pixels[80:, 950:]):
         assert part[:, :, :3].std() > 0.05
 
 
 @pytest.mark.parametrize(
-    "kind", [{"arms": ("",), "fovs_per_arm": 1}, {"n_timepoints": 0}, {"cells": False}]
+    "kind",
+    [
+        {"arms": ("",), "fovs_per_arm": 2, "light": False},
+        {"n_timepoints": 0, "ending": None},
+        {"cells": False, "light": False, "fovs_per_arm": 1},
+    ],
+    ids=["one arm", "no frames", "no cells"],
 )
-def test_the_picture_of_a_small_run_has_its_size(
-    write_run: Callable[..., Path], kind: dict[str, object]
+def test_the_picture_of_any_run_has_its_size(
+    report: Callable[..., ReportPaths], kind: dict[str, object]
 ) -> None:
-    pixels = imread(write_report(write_run(**kind)).png)
+    pixels = imread(report(**kind).png)
     assert pixels.shape[:2] == (1000, 1600)
 
 
 def test_the_same_run_gives_the_same_bytes(write_run: Callable[..., Path]) -> None:
-    path = write_run(fovs_per_arm=2)
+    settings = dict(mpl.rcParams)
+    path = write_run(error=True, fovs_per_arm=2)
     first = [p.read_bytes() for p in (write_report(path).html, path / "report.png")]
     again = [p.read_bytes() for p in (write_report(path).html, path / "report.png")]
     assert first == again
-
-
-def test_a_report_leaves_the_settings_of_matplotlib_alone(
-    write_run: Callable[..., Path],
-) -> None:
-    before = dict(mpl.rcParams)
-    write_report(write_run(fovs_per_arm=1))
-    assert dict(mpl.rcParams) == before
+    assert dict(mpl.rcParams) == settings
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from faro.view.response import (
     arms_of,
     change,
     displacement,
-    hedges_g,
     paths_of,
     unit_vector,
 )
@@ -124,12 +123,6 @@ def test_arms_come_in_the_order_of_their_first_fov() -> None:
 def test_a_run_without_arms_has_one_unnamed_arm() -> None:
     (arm,) = arms_of({}, (0, 1), "arm")
     assert (arm.name, arm.title, arm.fovs) == ("", "all FOVs", (0, 1))
-
-
-def test_hedges_g_matches_a_hand_computed_case() -> None:
-    a, b = np.array([3.0, 5.0]), np.array([1.0, 1.0])
-    assert hedges_g(a, b) == pytest.approx(3.0 / 1.0 * (1 - 3 / 7))
-    assert math.isnan(hedges_g(b, b))
 
 
 def test_a_direction_without_length_is_up() -> None:

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from faro.view.look import DARK, LIGHT, colours_of
+from faro.view.look import INK, colours_of
 from faro.view.panels import png_of
 from faro.view.plots import draw_course, draw_ends, draw_paths, reach_of
 from faro.view.timing import draw_latency_course, draw_lateness, draw_stages, stage_rows
 from faro.view.wording import difference_text, ms_text, p_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from faro.view.look import Look
     from faro.view.numbers import Facts
     from faro.view.panels import Panel
     from faro.view.response import Response
@@ -33,16 +30,15 @@ class Picture:
 
     Attributes
     ----------
-    light, dark
-        ``data:`` addresses of the PNG for a light and a dark page.
+    address
+        ``data:`` address of the PNG; the background of plots is transparent.
     alt
         What it shows, for those who cannot see it.
     caption
         What it means.
     """
 
-    light: str
-    dark: str
+    address: str
     alt: str
     caption: str = ""
 
@@ -56,15 +52,14 @@ def picture_of_panel(panel: Panel) -> Picture | None:
     """Return an image of cells, None where nothing was stored."""
     if panel.pixels is None:
         return None
-    address = data_uri(png_of(panel.pixels))
-    return Picture(address, address, panel.alt)
+    return Picture(data_uri(png_of(panel.pixels)), panel.alt)
 
 
-def render(figure: Figure, look: Look) -> bytes:
-    """Return ``figure`` as a PNG file; the same figure gives the same bytes."""
+def render(figure: Figure) -> str:
+    """Return the address of ``figure`` as a PNG; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=look.paper)
-    return buffer.getvalue()
+    figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
+    return data_uri(buffer.getvalue())
 
 
 def path_figure(facts: Facts) -> Picture | None:
@@ -74,23 +69,18 @@ def path_figure(facts: Facts) -> Picture | None:
     if not answer.paths:
         return None
     reach = reach_of(answer.paths)
-
-    def draw(look: Look) -> Figure:
-        width = max(5.0, 3.3 * len(arms))
-        figure = Figure(figsize=(width, 3.9), layout="constrained")
-        colours = colours_of(answer.arms, answer.compare, look)
-        for i, arm in enumerate(arms):
-            ax = figure.add_subplot(1, len(arms), i + 1)
-            paths = [path for path in answer.paths if path.fov in arm.fovs]
-            draw_paths(ax, paths, colours[arm.name], look, reach=reach)
-            ax.set_title(f"{arm.title}: {len(paths)} tracks", color=look.ink)
-            ax.set_xlabel(f"x ({answer.unit})")
-            ax.set_ylabel(f"y ({answer.unit})" if i == 0 else "")
-        return figure
-
+    figure = _figure(max(5.0, 3.3 * len(arms)), 3.9)
+    colours = colours_of(answer.arms, answer.compare)
+    for i, arm in enumerate(arms):
+        ax = figure.add_subplot(1, len(arms), i + 1)
+        paths = [path for path in answer.paths if path.fov in arm.fovs]
+        draw_paths(ax, paths, colours[arm.name], reach=reach)
+        ax.set_title(f"{arm.title}: {len(paths)} tracks", color=INK)
+        ax.set_xlabel(f"x ({answer.unit})")
+        ax.set_ylabel(f"y ({answer.unit})" if i == 0 else "")
     names = ", ".join(arm.title for arm in arms)
-    return _both(
-        draw,
+    return Picture(
+        render(figure),
         alt=f"Trajectories from a common origin, one plot each for: {names}.",
         caption="Each line is one cell from where it was before light; dots are the "
         "ends, the arrow is their mean.",
@@ -101,23 +91,19 @@ def response_figure(facts: Facts, response: Response) -> Picture:
     """Return one response over time, and one dot per FOV at the end."""
     answer = facts.answer
     arms = answer.arms[:MAX_ARMS]
-
-    def draw(look: Look) -> Figure:
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-        colours = colours_of(answer.arms, answer.compare, look)
-        draw_course(left, response, arms, colours, facts, look)
-        draw_ends(right, response, arms, colours, look)
-        return figure
-
+    figure = _figure(10, 4)
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    colours = colours_of(answer.arms, answer.compare)
+    draw_course(left, response, arms, colours, facts)
+    draw_ends(right, response, arms, colours)
     tests = "; ".join(
         f"{test.arm} against {test.other}: "
         f"{difference_text(test)}, {p_text(test.p_value)}"
         for test in response.comparisons
     )
     light = " The dashed line is the first light." if facts.light.fired else ""
-    return _both(
-        draw,
+    return Picture(
+        render(figure),
         alt=f"{response.name} of each arm over time and per FOV. {tests}".strip(),
         caption=f"Left: mean \N{PLUS-MINUS SIGN} sd over FOVs.{light} "
         f"Right: one dot per FOV, {response.how}.",
@@ -129,15 +115,10 @@ def stage_figure(facts: Facts) -> Picture | None:
     rows = stage_rows(facts)
     if not rows:
         return None
-
-    def draw(look: Look) -> Figure:
-        size = (9.2, 1.1 + 0.38 * len(rows))
-        figure = Figure(figsize=size, layout="constrained")
-        draw_stages(figure.subplots(), facts, look)
-        return figure
-
-    return _both(
-        draw,
+    figure = _figure(9.2, 1.1 + 0.38 * len(rows))
+    draw_stages(figure.subplots(), facts)
+    return Picture(
+        render(figure),
         alt="Latency by stage; the numbers are in the table below.",
         caption="Boxes hold the middle half of the frames, whiskers 5 to 95 %.",
     )
@@ -145,33 +126,30 @@ def stage_figure(facts: Facts) -> Picture | None:
 
 def timing_figure(facts: Facts) -> Picture | None:
     """Return latency and lateness over time, None if neither was recorded."""
-    drawers = []
+    parts = []
     if (facts.loop.to_mask_ms >= 0).any():
-        drawers.append(draw_latency_course)
+        words = "one dot per frame from frame in hand to mask ready, the line is the "
+        parts.append((draw_latency_course, f"{words}median."))
     if facts.lateness.timesteps.size:
-        drawers.append(draw_lateness)
-    if not drawers:
+        parts.append((draw_lateness, "actual minus planned start of each timepoint."))
+    if not parts:
         return None
-
-    def draw(look: Look) -> Figure:
-        figure = Figure(figsize=(9.2, 3.2), layout="constrained")
-        for i, drawer in enumerate(drawers):
-            drawer(figure.add_subplot(1, len(drawers), i + 1), facts, look)
-        return figure
-
+    figure = _figure(9.2, 3.2)
+    for i, (draw, _) in enumerate(parts):
+        draw(figure.add_subplot(1, len(parts), i + 1), facts)
+    sides = ("Left: ", "Right: ") if len(parts) == 2 else ("Shown: ",)
     late = facts.lateness.late_ms
     worst = ms_text(float(late.max())) if late.size else "unknown"
-    return _both(
-        draw,
+    return Picture(
+        render(figure),
         alt=f"Loop latency and lateness of each timepoint; the latest was {worst}.",
-        caption="Left: one dot per frame, the line is the median. Right: actual minus "
-        "planned start of each timepoint."
-        if len(drawers) == 2
-        else "",
+        caption=" ".join(
+            side + words for side, (_, words) in zip(sides, parts, strict=True)
+        ),
     )
 
 
-def _both(draw: Callable[[Look], Figure], *, alt: str, caption: str) -> Picture:
-    """Return what ``draw`` draws, for light and for dark pages."""
-    light, dark = (data_uri(render(draw(look), look)) for look in (LIGHT, DARK))
-    return Picture(light, dark, alt, caption)
+def _figure(*size_inches: float) -> Figure:
+    """Return an empty figure of this width and height."""
+    width, height = size_inches
+    return Figure(figsize=(width, height), layout="constrained")

@@ -55,15 +55,16 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoopTimes:
-    """How long the loop took, one value per frame that went through it.
+    """How long the loop took.
 
     Attributes
     ----------
     timesteps
-        (n,) int64.
-    to_mask_ms, to_light_ms
-        (n,) float64, frame in hand to mask ready, and to mask displayed; NaN where
-        unknown.
+        (n,) int64, of every frame that went through it.
+    to_mask_ms
+        (n,) float64, frame in hand to mask ready; NaN where unknown.
+    to_light_ms
+        (m,) float64, frame in hand to mask displayed, of what was fired.
     stages_ms
         Stage to (n,) float64 in the order of the line, NaN where it was not passed.
     """
@@ -122,12 +123,15 @@ class Light:
         (fov, timestep) of every confirmed one, in order.
     skipped
         Reason to how often.
+    whole_field
+        (fov, timestep) of those armed without a mask.
     first_from
         Timepoint whose frame the first armed mask was computed from, None if none.
     """
 
     fired: tuple[tuple[int, int], ...]
     skipped: Mapping[str, int]
+    whole_field: frozenset[tuple[int, int]]
     first_from: int | None
 
     @property
@@ -161,27 +165,28 @@ def duration_s(journal: Sequence[Line]) -> float | None:
 
 def light_of(journal: Sequence[Line]) -> Light:
     """Return what was fired and what was not."""
-    fired = [
-        (int(line["fov"]), int(line["timestep"]))
-        for line in of_kind(journal, "stim_confirmed")
-    ]
+    armed = of_kind(journal, "stim_armed")
+    sources = [int(line.get("from_timestep", line["timestep"])) for line in armed]
     reasons = [str(line.get("reason", "")) for line in of_kind(journal, "stim_skipped")]
-    sources = [
-        int(line.get("from_timestep", line["timestep"]))
-        for line in of_kind(journal, "stim_armed")
-    ]
-    skipped = dict(Counter(reasons).most_common())
-    return Light(tuple(fired), skipped, min(sources, default=None))
+    return Light(
+        fired=tuple(_place(line) for line in of_kind(journal, "stim_confirmed")),
+        skipped=dict(Counter(reasons).most_common()),
+        whole_field=frozenset(_place(x) for x in armed if x.get("whole_field")),
+        first_from=min(sources, default=None),
+    )
 
 
 def loop_times_of(journal: Sequence[Line]) -> LoopTimes:
     """Return how long each stage of the loop took for each frame."""
     lines = of_kind(journal, "latency")
     names = dict.fromkeys(name for line in lines for name in line.get("stages_ms", {}))
+    lit = [*lines, *of_kind(journal, "stim_confirmed")]
+    known = [line.get("frame_to_display_ms") for line in lit]
+    shown = [ms for ms in known if ms is not None]
     return LoopTimes(
         timesteps=np.array([int(line["timestep"]) for line in lines], dtype=np.int64),
         to_mask_ms=_numbers(line.get("frame_to_mask_ms") for line in lines),
-        to_light_ms=_numbers(line.get("frame_to_display_ms") for line in lines),
+        to_light_ms=np.array(shown, dtype=np.float64),
         stages_ms={
             name: _numbers(line.get("stages_ms", {}).get(name) for line in lines)
             for name in names
@@ -232,6 +237,11 @@ def errors_of(journal: Sequence[Line]) -> tuple[ErrorGroup, ...]:
         )
         for key, lines in groups.items()
     )
+
+
+def _place(line: Line) -> tuple[int, int]:
+    """Return (fov, timestep)."""
+    return int(line["fov"]), int(line["timestep"])
 
 
 def _where(line: Line) -> str:

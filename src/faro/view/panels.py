@@ -96,7 +96,7 @@ def panels_of(
     run: Run, facts: Facts, rows: Sequence[Row], moments: Sequence[int]
 ) -> list[list[Panel]]:
     """Return the images, one list per row, one image per moment."""
-    if not run.channels:
+    if not run.channels or not moments:
         return []
     channel = run.channels[0]
     planes = {
@@ -117,6 +117,8 @@ def panels_of(
         labels = _labels(run, outlined, row.fov, time)
         lit = (row.fov, time) in fired
         mask = _labels(run, MASK, row.fov, time) if lit else None
+        if lit and (row.fov, time) in facts.light.whole_field:
+            mask = np.ones(plane.shape, np.uint8)
         pixels = enlarged(overlay(scaled(plane, limits, side), labels, mask), side)
         n_cells = 0 if labels is None else len(np.unique(labels[labels != 0]))
         return Panel(row, time, pixels, n_cells, lit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from faro.view.look import LIGHT, colours_of
+from faro.view.look import FAINT, INK, PAPER, colours_of
 from faro.view.plots import draw_course, draw_ends, draw_paths, reach_of
 from faro.view.timing import draw_stages, stage_rows
 from faro.view.wording import count_text
@@ -36,12 +36,12 @@ def picture_of(facts: Facts, panels: Sequence[Sequence[Panel]]) -> Figure:
         Images by row and moment; the last two moments of three rows are shown.
     """
     size = (SIZE_PX[0] / DPI, SIZE_PX[1] / DPI)
-    figure = Figure(figsize=size, dpi=DPI, facecolor=LIGHT.paper, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="constrained")
     title, body = figure.subfigures(2, 1, height_ratios=(0.055, 1), squeeze=False)[:, 0]
-    title.text(0.008, 0.3, headline(facts), size=13, color=LIGHT.ink, weight="bold")
+    title.text(0.008, 0.3, headline(facts), size=13, color=INK, weight="bold")
     title.text(
         0.992, 0.3, "images: cell outlines in yellow, fired light in blue",
-        ha="right", size=10, color=LIGHT.faint,
+        ha="right", size=10, color=FAINT,
     )  # fmt: skip
     left, right = body.subfigures(1, 2, width_ratios=(1.25, 1), squeeze=False)[0]
     _draw_cells(left, facts, panels[:MAX_ROWS])
@@ -66,10 +66,10 @@ def _draw_cells(
 ) -> None:
     """Draw one row per arm: images at the first light and at the end, and tracks."""
     if not panels:
-        figure.text(0.5, 0.5, "no images were stored", ha="center", color=LIGHT.faint)
+        figure.text(0.5, 0.5, "no images were stored", ha="center", color=FAINT)
         return
     answer = facts.answer
-    colours = colours_of(answer.arms, answer.compare, LIGHT)
+    colours = colours_of(answer.arms, answer.compare)
     reach = reach_of(answer.paths)
     n_images = min(len(panels[0]), 2 if len(panels) >= MAX_ROWS else 1)
     columns = n_images + bool(answer.paths)
@@ -83,8 +83,8 @@ def _draw_cells(
             fovs = {f for a in answer.arms if a.name == arm.arm for f in a.fovs}
             fovs = fovs if len(answer.arms) > 1 else {arm.fov}
             paths = [path for path in answer.paths if path.fov in fovs]
-            draw_paths(line[-1], paths, colours[arm.arm], LIGHT, reach=reach)
-            line[-1].set_title(f"{len(paths)} tracks", size=10, color=LIGHT.ink)
+            draw_paths(line[-1], paths, colours[arm.arm], reach=reach)
+            line[-1].set_title(f"{len(paths)} tracks", size=10, color=INK)
             line[-1].set_ylabel(f"y ({answer.unit})")
             if row is panels[-1]:
                 line[-1].set_xlabel(f"x ({answer.unit})")
@@ -97,13 +97,13 @@ def _draw_panel(ax: Axes, panel: Panel, *, first: bool) -> None:
     for spine in ax.spines.values():
         spine.set_visible(False)
     light = ", light on" if panel.lit else ""
-    ax.set_title(f"timepoint {panel.timestep}{light}", size=10, color=LIGHT.ink)
+    ax.set_title(f"timepoint {panel.timestep}{light}", size=10, color=INK)
     if first:
-        ax.set_ylabel(panel.row.title, size=13, color=LIGHT.ink, weight="bold")
+        ax.set_ylabel(panel.row.title, size=13, color=INK, weight="bold")
     if panel.pixels is None:
         ax.text(
             0.5, 0.5, "not acquired", ha="center", transform=ax.transAxes,
-            color=LIGHT.faint,
+            color=FAINT,
         )  # fmt: skip
     else:
         ax.imshow(panel.pixels, interpolation="antialiased")
@@ -116,16 +116,16 @@ def _draw_answers(figure: SubFigure, facts: Facts) -> None:
     timed = bool(stage_rows(facts))
     blocks = len(responses) + timed
     if not blocks:
-        figure.text(0.5, 0.5, "nothing was measured", ha="center", color=LIGHT.faint)
+        figure.text(0.5, 0.5, "nothing was measured", ha="center", color=FAINT)
         return
     parts = figure.subfigures(blocks, 1, squeeze=False)[:, 0]
     arms = answer.arms[:6]
-    colours = colours_of(answer.arms, answer.compare, LIGHT)
+    colours = colours_of(answer.arms, answer.compare)
     for part, response in zip(parts, responses, strict=False):
         left, right = part.subplots(1, 2, width_ratios=(1.15, 1))
-        draw_course(left, response, arms, colours, facts, LIGHT)
-        draw_ends(right, response, arms, colours, LIGHT)
+        draw_course(left, response, arms, colours, facts)
+        draw_ends(right, response, arms, colours)
     if timed:
         ax = parts[-1].subplots()
-        draw_stages(ax, facts, LIGHT)
-        ax.set_title("loop latency by stage", size=10, color=LIGHT.ink)
+        draw_stages(ax, facts)
+        ax.set_title("loop latency by stage", size=10, color=INK)

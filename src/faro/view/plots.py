@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.collections import LineCollection
 
-from faro.view.look import dress
+from faro.view.look import FAINT, INK, PAPER, dress
 from faro.view.response import finite, nan_mean
 from faro.view.wording import p_text
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from faro.view.look import Look
     from faro.view.numbers import Facts
     from faro.view.response import Arm, Path, Response
 
@@ -55,14 +54,12 @@ def clock_of(facts: Facts, timesteps: Sequence[int]) -> Clock:
     return Clock("time (s)", seconds)
 
 
-def draw_paths(
-    ax: Axes, paths: Sequence[Path], colour: str, look: Look, *, reach: Floats
-) -> None:
+def draw_paths(ax: Axes, paths: Sequence[Path], colour: str, *, reach: Floats) -> None:
     """Draw tracks from a common origin, up is up; ``reach`` (2,) is the half size."""
     shown = paths[:: max(1, -(-len(paths) // MAX_PATHS))]
-    dress(ax, look, grid="xy")
-    ax.axhline(0, color=look.faint, linewidth=0.8)
-    ax.axvline(0, color=look.faint, linewidth=0.8)
+    dress(ax, grid="xy")
+    ax.axhline(0, color=FAINT, linewidth=0.8)
+    ax.axvline(0, color=FAINT, linewidth=0.8)
     lines = [path.steps[:, ::-1] for path in shown if len(path.steps) > 1]
     ax.add_collection(LineCollection(lines, colors=colour, linewidths=0.7, alpha=0.45))
     if shown:
@@ -73,7 +70,7 @@ def draw_paths(
             "",
             xy=(x, y),
             xytext=(0, 0),
-            arrowprops={"arrowstyle": "-|>", "color": look.ink, "linewidth": 1.8},
+            arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.8},
         )
     ax.set_xlim(-reach[1], reach[1])
     ax.set_ylim(reach[0], -reach[0])
@@ -94,13 +91,12 @@ def draw_course(
     arms: Sequence[Arm],
     colours: Mapping[str, str],
     facts: Facts,
-    look: Look,
 ) -> None:
     """Draw mean and standard deviation over FOVs against time."""
-    dress(ax, look)
+    dress(ax)
     clock = clock_of(facts, response.timesteps.tolist())
     time = clock.at(response.timesteps)
-    ax.axhline(0, color=look.faint, linewidth=0.8)
+    ax.axhline(0, color=FAINT, linewidth=0.8)
     for arm in arms:
         values, _ = response.of(arm)
         mean = nan_mean(values, axis=0)
@@ -114,15 +110,15 @@ def draw_course(
         first = float(
             clock.at([max(facts.answer.span.start, response.timesteps[0])])[0]
         )
-        ax.axvline(first, color=look.faint, linewidth=1, linestyle=(0, (4, 3)))
+        ax.axvline(first, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
     ax.set_xlabel(clock.label)
     ax.set_ylabel(axis_label(response))
     if len(arms) > 1:
         legend = ax.legend(
-            loc="best", handlelength=1.2, facecolor=look.paper, edgecolor="none"
+            loc="best", handlelength=1.2, facecolor=PAPER, edgecolor="none"
         )
         for text in legend.get_texts():
-            text.set_color(look.ink)
+            text.set_color(INK)
 
 
 def axis_label(response: Response) -> str:
@@ -137,11 +133,10 @@ def draw_ends(
     response: Response,
     arms: Sequence[Arm],
     colours: Mapping[str, str],
-    look: Look,
 ) -> None:
     """Draw one dot per FOV, the mean of each arm, and brackets with p-values."""
-    dress(ax, look)
-    ax.axhline(0, color=look.faint, linewidth=0.8)
+    dress(ax)
+    ax.axhline(0, color=FAINT, linewidth=0.8)
     place = {arm.name: i for i, arm in enumerate(arms)}
     for arm in arms:
         ends = np.sort(finite(response.of(arm)[1]))
@@ -150,17 +145,15 @@ def draw_ends(
         x = place[arm.name] + (np.arange(len(ends)) % 3 - 1) * 0.09
         ax.plot(x, ends, "o", color=colours[arm.name], markersize=6, alpha=0.85)
         at, mean = place[arm.name], float(ends.mean())
-        ax.plot([at - 0.25, at + 0.25], [mean, mean], color=look.ink, linewidth=2)
-    _brackets(ax, response, place, look)
+        ax.plot([at - 0.25, at + 0.25], [mean, mean], color=INK, linewidth=2)
+    _brackets(ax, response, place)
     ax.set_xlim(-0.6, len(arms) - 0.4)
     names = [f"{arm.title}\nn = {len(finite(response.of(arm)[1]))}" for arm in arms]
     ax.set_xticks(range(len(arms)), names)
     ax.tick_params(axis="x", length=0)
 
 
-def _brackets(
-    ax: Axes, response: Response, place: Mapping[str, int], look: Look
-) -> None:
+def _brackets(ax: Axes, response: Response, place: Mapping[str, int]) -> None:
     """Draw who was compared with whom, above the dots."""
     known = finite(response.ends)
     if not known.size or not response.comparisons:
@@ -171,14 +164,14 @@ def _brackets(
         left, right = sorted((place[test.arm], place[test.other]))
         y = high + step * (i + 0.55)
         foot = y - step * 0.2
-        ax.plot([left, left, right, right], [foot, y, y, foot], color=look.ink, lw=1)
+        ax.plot([left, left, right, right], [foot, y, y, foot], color=INK, lw=1)
         ax.annotate(
             p_text(test.p_value),
             xy=((left + right) / 2, y),
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
-            color=look.ink,
+            color=INK,
             size=9,
         )
     ax.set_ylim(low - step * 0.5, high + step * (len(response.comparisons) + 0.9))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from faro.analysis.statistics import permutation_test
+from faro.analysis.statistics import hedges_g, permutation_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One arm against another; two-sided exact permutation test over FOVs.
+    """One arm against another; two-sided permutation test over FOVs.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Comparison:
     difference, unit
         Mean of ``arm`` minus mean of ``other``, in the unit of the response.
     effect
-        The difference in pooled standard deviations (Hedges' g), NaN if they are 0.
+        The difference in pooled standard deviations (Hedges' g); not finite if 0.
     p_value
         Of the test, 0 to 1.
     """
@@ -269,21 +269,8 @@ def comparison(response: Response, arm: Arm, other: Arm) -> Comparison | None:
         difference=float(ends.mean() - base.mean()),
         unit=response.unit,
         effect=hedges_g(ends, base),
-        p_value=float(permutation_test(ends, base).p_value),
+        p_value=permutation_test(ends, base).p_value,
     )
-
-
-def hedges_g(a: Floats, b: Floats) -> float:
-    """Return the difference of the means of (n,) samples in pooled sd, unbiased.
-
-    NaN if neither sample varies.
-    """
-    freedom = len(a) + len(b) - 2
-    pooled = math.sqrt(
-        ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / freedom
-    )
-    correction = 1 - 3 / (4 * freedom - 1)
-    return float((a.mean() - b.mean()) / pooled * correction) if pooled else math.nan
 
 
 def mean_by_fov(

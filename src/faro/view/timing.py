@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 
-from faro.view.look import dress
+from faro.view.look import FAINT, INK, PAPER, TREATED, dress
 from faro.view.numbers import percentile
 from faro.view.response import finite
 from faro.view.wording import pair_text
@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from faro.view.look import Look
     from faro.view.numbers import Facts
 
 Floats = npt.NDArray[np.float64]
 
 STAGE_NAMES = {
+    "assembled": "put the stack together",
     "started": "wait for a worker",
     "segmented": "segment",
+    "queued": "wait for the frame before",
     "tracked": "track",
     "measured": "measure",
     "decided": "decide the mask",
     "displayed": "show mask, light on",
+    "stored": "after the mask: hand to the writer",
 }
 
 
-def draw_stages(ax: Axes, facts: Facts, look: Look) -> None:
+def draw_stages(ax: Axes, facts: Facts) -> None:
     """Draw how long each stage took: box 25 to 75 %, whiskers 5 to 95 %."""
-    dress(ax, look, grid="x")
+    dress(ax, grid="x")
     rows = stage_rows(facts)
-    colours = [look.ink if total else look.treated for _, _, total in rows]
+    colours = [INK if total else TREATED for _, _, total in rows]
     boxes = [_box(values) for _, values, _ in rows]
     places = list(range(len(rows)))[::-1]
     drawn = ax.bxp(
@@ -50,7 +52,7 @@ def draw_stages(ax: Axes, facts: Facts, look: Look) -> None:
     )
     for i, colour in enumerate(colours):
         drawn["boxes"][i].set(facecolor=colour, edgecolor=colour, alpha=0.75)
-        drawn["medians"][i].set(color=look.paper, linewidth=2)
+        drawn["medians"][i].set(color=PAPER, linewidth=2)
         for part in ("whiskers", "caps"):
             for line in drawn[part][2 * i : 2 * i + 2]:
                 line.set_color(colour)
@@ -58,11 +60,11 @@ def draw_stages(ax: Axes, facts: Facts, look: Look) -> None:
         words = pair_text(percentile(values, 50), percentile(values, 95))
         ax.text(
             1.02, y, words, transform=ax.get_yaxis_transform(), va="center",
-            color=look.ink, size=9,
+            color=INK, size=9,
         )  # fmt: skip
     ax.text(
         1.02, len(rows) - 0.3, "p50 / p95", transform=ax.get_yaxis_transform(),
-        va="center", color=look.faint, size=9,
+        va="center", color=FAINT, size=9,
     )  # fmt: skip
     ax.set_yticks(places, [name for name, _, _ in rows])
     ax.set_ylim(-0.6, len(rows) - 0.1)
@@ -73,9 +75,10 @@ def draw_stages(ax: Axes, facts: Facts, look: Look) -> None:
 def stage_rows(facts: Facts) -> list[tuple[str, Floats, bool]]:
     """Return name, known values (n,) in ms, and whether it is a total, in order."""
     loop = facts.loop
+    known = [name for name in STAGE_NAMES if name in loop.stages_ms]
     stages = [
-        (STAGE_NAMES.get(name, name), finite(values), False)
-        for name, values in loop.stages_ms.items()
+        (STAGE_NAMES.get(name, name), finite(loop.stages_ms[name]), False)
+        for name in dict.fromkeys([*known, *loop.stages_ms])
     ]
     totals = [
         (
@@ -88,29 +91,29 @@ def stage_rows(facts: Facts) -> list[tuple[str, Floats, bool]]:
     return [row for row in [*stages, *totals] if row[1].size]
 
 
-def draw_latency_course(ax: Axes, facts: Facts, look: Look) -> None:
+def draw_latency_course(ax: Axes, facts: Facts) -> None:
     """Draw how long the loop took at each timepoint: every frame, and the median."""
-    dress(ax, look)
+    dress(ax)
     loop = facts.loop
     known = np.isfinite(loop.to_mask_ms)
     time, values = loop.timesteps[known], loop.to_mask_ms[known]
-    ax.plot(time, values, "o", color=look.treated, markersize=3, alpha=0.5, mew=0)
+    ax.plot(time, values, "o", color=TREATED, markersize=3, alpha=0.5, mew=0)
     steps = np.unique(time)
     medians = [float(np.median(values[time == t])) for t in steps]
-    ax.plot(steps, medians, color=look.ink, linewidth=1.6)
+    ax.plot(steps, medians, color=INK, linewidth=1.6)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("timepoint")
     ax.set_ylabel("frame in hand \N{RIGHTWARDS ARROW}\nmask ready (ms)")
     _whole_ticks(ax)
 
 
-def draw_lateness(ax: Axes, facts: Facts, look: Look) -> None:
+def draw_lateness(ax: Axes, facts: Facts) -> None:
     """Draw how late each timepoint started."""
-    dress(ax, look)
+    dress(ax)
     late = facts.lateness
-    ax.vlines(late.timesteps, 0, late.late_ms, color=look.treated, linewidth=1.5)
-    ax.plot(late.timesteps, late.late_ms, "o", color=look.treated, markersize=4)
-    ax.axhline(0, color=look.faint, linewidth=0.8)
+    ax.vlines(late.timesteps, 0, late.late_ms, color=TREATED, linewidth=1.5)
+    ax.plot(late.timesteps, late.late_ms, "o", color=TREATED, markersize=4)
+    ax.axhline(0, color=FAINT, linewidth=0.8)
     ax.set_xlabel("timepoint")
     ax.set_ylabel("lateness (ms)")
     _whole_ticks(ax)
