@@ -42,7 +42,11 @@ def test_a_job_that_fails_is_told_and_the_next_is_still_tried(
 def test_a_full_queue_blocks_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
     writer = WriterThread(lambda _: None, max_bytes=100)
-    writer.put(80, lambda: gate.wait(60.0) and None)
+
+    def wait() -> None:
+        gate.wait(60.0)
+
+    writer.put(80, wait)
     blocked = threading.Thread(target=lambda: writer.put(50, lambda: None))
     blocked.start()
     while writer.n_blocked == 0:

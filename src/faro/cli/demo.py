@@ -98,9 +98,7 @@ def run_demo(console: Console, output: Path | None, seed: int) -> int:
         f"{TIMEPOINTS} timepoints every {INTERVAL_S:g} s."
     )
     with SimulatedMicroscope(seed=seed, image_shape=IMAGE_SHAPE) as microscope:
-        controller = Controller(
-            microscope, demo_pipeline(), writer=OmeZarrWriter(path)
-        )
+        controller = Controller(microscope, demo_pipeline(), writer=OmeZarrWriter(path))
         notes = {"name": "faro demo", "seed": seed, "stim_direction": list(UP)}
         summary = controller.run_experiment(
             demo_events(), stim_mode="current", progress=True, notes=notes

@@ -8,7 +8,7 @@ from faro.storage import open_run
 from faro.view import summary_lines, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from rich.console import Console
@@ -18,12 +18,20 @@ def tell_what_there_is(
     console: Console, path: Path, comparison: Mapping[str, Any] | None = None
 ) -> None:
     """Write the report of a run and print its summary."""
-    paths = write_report(path, reference=comparison)
+    write_report(path, reference=comparison)
     for line in summary_lines(open_run(path)):
         console.print(line, markup=False)
-    for name, value in (comparison or {}).items():
-        console.print(f"  compared  {name}: {value}", markup=False)
-    console.print(f"  report    {paths.html}", markup=False)
+    for line in _flat(comparison or {}):
+        console.print(f"  compared  {line}", markup=False)
+
+
+def _flat(numbers: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Yield nested numbers as lines of text."""
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}: ")
+        else:
+            yield f"{before}{name} {value}"
 
 
 def run_report(console: Console, directory: Path) -> int:

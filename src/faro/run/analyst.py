@@ -22,7 +22,6 @@ from faro.analysis import (
 from faro.model import CellTable, Decision, stimulus_from
 from faro.protocols import StimulationContext
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
-from faro.run.recorder import mask_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -178,7 +177,6 @@ class Analyst:
             timestep=decision.timestep,
             reason=decision.reason,
             lit_fraction=stimulus.lit_fraction if stimulus else 0.0,
-            mask_sha256=mask_sha256(stimulus.mask) if stimulus else None,
             note=dict(stimulus.note) if stimulus else {},
         )
 

@@ -201,16 +201,10 @@ class Controller:
             first.setdefault(event.fov, event)
         return {
             "stim_mode": stim_mode,
-            "experiment": [_event_record(event) for event in events],
+            "experiment": [event.words() for event in events],
             "fov_metadata": {str(p): dict(e.metadata) for p, e in first.items()},
             "pipeline": self._pipeline.describe() if self._pipeline else None,
             "microscope": self._mic.describe(),
             "limits": dataclasses.asdict(self._limits),
             **notes,
         }
-
-
-def _event_record(event: RTMEvent) -> dict[str, Any]:
-    """Return one event as plain data, without what is at its default."""
-    record: dict[str, Any] = event.model_dump(mode="json", exclude_defaults=True)
-    return record
