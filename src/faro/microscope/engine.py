@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from functools import partial
@@ -13,14 +12,16 @@ import numpy as np
 from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
+from faro.microscope.demands import check_exposure, needed
 from faro.microscope.missed import MissedFrame
 from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.policy import EnginePolicy, RetryPolicy
 from faro.microscope.slm import SlmDriver
+from faro.microscope.turns import SlmTurns
 from faro.microscope.waiting import DeviceWaiter, Touched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from useq import MDAEvent, MDASequence
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REFUSE_S = 0.5
-EXPOSURE_FRACTION, EXPOSURE_MS = 0.05, 0.2
 
 Metadata = dict[str, Any]
 
@@ -81,6 +81,7 @@ class FaroEngine(MDAEngine):
         self._clock = clock
         self._cancelled = threading.Event()
         self._light = threading.Lock()
+        self.slm_turns = SlmTurns()
         self._slm = SlmDriver(core, self.policy, self._cancelled.wait)
         self._waiter = DeviceWaiter(core, self.policy, self._cancelled, clock)
         self._forget()
@@ -94,6 +95,7 @@ class FaroEngine(MDAEngine):
 
     def begin(self, on_frame: FrameCallback, on_missing: MissingCallback) -> None:
         """Deliver the frames of the coming run, by direct calls on its thread."""
+        self.slm_turns.begin_run()
         self.on_frame, self.on_missing = on_frame, on_missing
         self._cancelled.clear()
 
@@ -101,6 +103,7 @@ class FaroEngine(MDAEngine):
         """Forget whom to deliver to."""
         self.on_frame, self.on_missing = _ignore, _ignore
         self.exposure_s = 0.0
+        self.slm_turns.end_run()
 
     def refuse(self) -> None:
         """Switch no light on any more, and stop waiting: the run is cancelled.
@@ -116,9 +119,10 @@ class FaroEngine(MDAEngine):
 
     def setup_sequence(self, sequence: MDASequence) -> Any:
         """Look at the devices before a run; see `MDAEngine.setup_sequence`."""
-        summary = super().setup_sequence(sequence)
         core = self.mmcore
         self._forget()
+        self._autoshutter = core.getAutoShutter()
+        summary = super().setup_sequence(sequence)
         self._waiter.prepare()
         if not core.getCameraDevice():
             problem = "No camera is selected."
@@ -126,8 +130,8 @@ class FaroEngine(MDAEngine):
         if (cameras := core.getNumberOfCameraChannels()) != 1:
             problem = f"The camera {core.getCameraDevice()!r} gives {cameras} images."
             raise HardwareError(problem, remedy="Select a camera with one channel.")
-        self._autoshutter = core.getAutoShutter()
         core.setAutoShutter(False)
+        self.set_all(self.policy.for_runs)
         self._read_position()
         return summary
 
@@ -147,6 +151,7 @@ class FaroEngine(MDAEngine):
         self.before_event(event)
         self._skip_if_cancelled(event)
         if event.slm_image is not None:
+            self.slm_turns.take()
             self._slm.blank(self._slm.device(event.slm_image))
         touched = Touched()
         self._move(event, touched)
@@ -176,6 +181,7 @@ class FaroEngine(MDAEngine):
             self.on_missing(event, missed.cause)
             yield None
             return
+        event.metadata.pop("runner_t0", None)
         self.on_frame(pixels, event, metadata)
         yield pixels, event, metadata
 
@@ -187,36 +193,43 @@ class FaroEngine(MDAEngine):
         core = self.mmcore
         try:
             core.setAutoShutter(self._autoshutter and bool(core.getShutterDevice()))
+            self.set_all(self.policy.between_runs)
         except Exception:
-            logger.exception("The automatic shutter could not be set back.")
+            logger.exception("The shutter, or between_runs, could not be set back.")
 
     # ----------------------------------------------------------------- settings
 
-    def _set(self, what: str, action: Callable[[], object]) -> None:
-        self.policy.settings.attempt(what, action, self._cancelled.wait)
+    def set_all(self, settings: Iterable[tuple[str, str, str | float]]) -> None:
+        """Set each (device, property, value); raises what fails at every try."""
+        for device, prop, value in settings:
+            what = f"Setting {device}.{prop} to {value!r}"
+            self._set(what, partial(self.mmcore.setProperty, device, prop, value))
+
+    def _set(
+        self, what: str, action: Callable[[], object], retry: RetryPolicy | None = None
+    ) -> None:
+        (retry or self.policy.settings).attempt(what, action, self._cancelled.wait)
 
     def _move(self, event: MDAEvent, touched: Touched) -> None:
-        core = self.mmcore
+        core, moves = self.mmcore, self.policy.moves
         if event.x_pos is not None or event.y_pos is not None:
-            label = _needed(core.getXYStageDevice(), "XY stage", event)
+            label = needed(core.getXYStageDevice(), "XY stage", event)
             x_um, y_um = event.x_pos, event.y_pos
             if x_um is None or y_um is None:
                 here_x, here_y = core.getXYPosition(label)
                 x_um = here_x if x_um is None else x_um
                 y_um = here_y if y_um is None else y_um
             target = (float(x_um), float(y_um))
-            self._set(
-                f"Moving {label!r} to {target} um",
-                lambda: core.setXYPosition(label, *target),
-            )
+            what = f"Moving {label!r} to {target} um"
+            self._set(what, lambda: core.setXYPosition(label, *target), moves)
             touched.devices.add(label)
             touched.targets_um[label] = target
         if event.z_pos is not None and self.policy.drives_z:
-            label = _needed(core.getFocusDevice(), "focus drive", event)
+            label = needed(core.getFocusDevice(), "focus drive", event)
             shift_um = self._focus_shift_um.get(event.index.get("p"), 0.0)
             z_um = float(event.z_pos) + shift_um
             what = f"Moving {label!r} to {z_um} um"
-            self._set(what, lambda: core.setPosition(label, z_um))
+            self._set(what, lambda: core.setPosition(label, z_um), moves)
             touched.devices.add(label)
             touched.targets_um[label] = (z_um,)
 
@@ -235,12 +248,10 @@ class FaroEngine(MDAEngine):
         touched.devices |= self._devices_of[preset]
 
     def _set_properties(self, event: MDAEvent, touched: Touched) -> None:
-        core = self.mmcore
-        for device, prop, value in event.properties or ():
+        for setting in event.properties or ():
             self._applied = None
-            what = f"Setting {device}.{prop} to {value!r}"
-            self._set(what, partial(core.setProperty, device, prop, value))
-            touched.devices.add(device)
+            self.set_all([setting])
+            touched.devices.add(setting[0])
 
     def _set_camera(self, event: MDAEvent) -> None:
         core, roi = self.mmcore, event.roi
@@ -252,11 +263,11 @@ class FaroEngine(MDAEngine):
             exposure_ms = float(event.exposure)
             what = f"Setting the exposure {exposure_ms:g} ms"
             self._set(what, lambda: core.setExposure(exposure_ms))
-            _check_exposure(core.getExposure(), exposure_ms)
+            check_exposure(core.getExposure(), exposure_ms)
 
     def _autofocus(self, event: MDAEvent, action: HardwareAutofocus) -> None:
         core = self.mmcore
-        _needed(core.getAutoFocusDevice(), "autofocus", event)
+        needed(core.getAutoFocusDevice(), "autofocus", event)
         if action.autofocus_motor_offset is not None:
             offset_um = float(action.autofocus_motor_offset)
             what = f"Setting the autofocus offset {offset_um:g} um"
@@ -307,6 +318,7 @@ class FaroEngine(MDAEngine):
             if slm is not None:
                 self._slm.blank(self._slm.device(slm))
                 metadata["slm_dark_monotonic_s"] = self._clock()
+                self.slm_turns.leave()
         return self._image()
 
     def _snap(self, event: MDAEvent, metadata: Metadata) -> None:
@@ -317,7 +329,7 @@ class FaroEngine(MDAEngine):
         now = self._clock()
         metadata["acquired_monotonic_s"] = now
         metadata["acquired_wall_ns"] = time.time_ns()
-        start = event.metadata.pop("runner_t0", None) or now
+        start = event.metadata.get("runner_t0") or now
         metadata["runner_time_ms"] = (now - start) * 1e3
         if self._cancelled.is_set():
             raise MissedFrame.cancelled()
@@ -372,19 +384,3 @@ class FaroEngine(MDAEngine):
         if self._cancelled.is_set():
             self.on_missing(event, MissedFrame.cancelled().cause)
             raise SkipEvent(reason="the run was cancelled")
-
-
-def _check_exposure(is_ms: float, wanted_ms: float) -> None:
-    """Raise HardwareError where the camera silently took another exposure."""
-    if not math.isclose(
-        is_ms, wanted_ms, rel_tol=EXPOSURE_FRACTION, abs_tol=EXPOSURE_MS
-    ):
-        problem = f"The camera exposes {is_ms:g} ms where {wanted_ms:g} ms were asked."
-        raise HardwareError(problem, remedy="Stay within the camera's limits.")
-
-
-def _needed(label: str, what: str, event: MDAEvent) -> str:
-    if not label:
-        problem = f"The event {dict(event.index)} needs the {what}, but there is none."
-        raise HardwareError(problem, remedy="Load one, or leave its position out.")
-    return label

@@ -114,10 +114,12 @@ class EnginePolicy:
     snap
         Retries of a failed exposure; never used where a mask was shown, since the
         sample may have got its light already.
+    moves
+        Retries of a move of a stage; None for those of ``settings``.
     wait
         How to wait for a device that is not in ``waits``.
     waits
-        How to wait for a device, by label.
+        How to wait for a device, by its label or its name in its library.
     slm_on_values
         Pixel value that means "on", by label or device name of the SLM.
     slm_exposure_ms
@@ -126,13 +128,18 @@ class EnginePolicy:
         False where only the hardware autofocus moves the focus.
     reads_position
         Whether the stage is read back after a move, for the metadata.
+    for_runs, between_runs
+        (device, property, value) that are set when a run begins, and when it ends.
     """
 
     settings: RetryPolicy = RetryPolicy()
     snap: RetryPolicy = RetryPolicy(tries=2)
+    moves: RetryPolicy | None = None
     wait: WaitPolicy = WaitPolicy()
     waits: Mapping[str, WaitPolicy] = field(default_factory=dict)
     slm_on_values: Mapping[str, int] = field(default_factory=lambda: SLM_ON_VALUES)
     slm_exposure_ms: float = 1000.0
     drives_z: bool = True
     reads_position: bool = True
+    for_runs: tuple[tuple[str, str, str], ...] = ()
+    between_runs: tuple[tuple[str, str, str], ...] = ()

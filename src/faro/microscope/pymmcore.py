@@ -83,7 +83,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
     def __init__(self) -> None:
         super().__init__()
-        if self.CONFIG is not None:
+        if self._configuration() is not None:
             self.init_scope()
 
     # ---------------------------------------------------------------- core, session
@@ -141,20 +141,32 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         opened = self._session
         if opened is not None and opened.state is SessionState.OPEN:
             return
-        if self.CONFIG is None:
+        config = self._configuration()
+        if config is None:
             problem = f"{self.name} names no configuration."
             raise HardwareError(problem, remedy="Set CONFIG, or override init_scope.")
+        self.before_load()
         self.mmc = new_core(
-            python_devices=self.PYTHON_DEVICES,
+            python_devices=self._has_python_devices(),
             micromanager_path=self._adapters(),
             parallel_init=self.PARALLEL_INIT,
         )
         try:
-            load_configuration(self.mmc, self.CONFIG)
+            load_configuration(self.mmc, config)
             self._select_channel_group()
+            self.after_load()
         except BaseException:
             self.session.close("loading failed")
             raise
+
+    def before_load(self) -> None:
+        """Do what is due before the devices are loaded; a hook."""
+
+    def after_load(self) -> None:
+        """Set up the devices that were just loaded; a hook.
+
+        What it raises releases them again.
+        """
 
     def _select_channel_group(self) -> None:
         group, known = self.CHANNEL_GROUP, presets_of(self.mmc)
@@ -169,6 +181,14 @@ class PyMMCoreMicroscope(AbstractMicroscope):
     def _adapters(self) -> str | Path | None:
         """Return the folder of the device adapters, None to look for it."""
         return self.MICROMANAGER_PATH
+
+    def _configuration(self) -> str | Path | None:
+        """Return the configuration to load, None if `init_scope` does it itself."""
+        return self.CONFIG
+
+    def _has_python_devices(self) -> bool:
+        """Return whether the configuration holds devices written in Python."""
+        return self.PYTHON_DEVICES
 
     def _teardown_hook(self) -> Callable[[], object]:
         """Return a call of `_teardown_hardware` that does not keep us alive."""
@@ -290,7 +310,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
     def describe(self) -> dict[str, Any]:
         """Return rig, configuration, devices, state and versions, JSON-able."""
         core = self.mmc
-        config = core.systemConfigurationFile() or self.CONFIG
+        config = core.systemConfigurationFile() or self._configuration()
         record = describe_core(core, None if config is None else str(config))
         return {"name": self.name, "channel_group": self.channel_group, **record}
 

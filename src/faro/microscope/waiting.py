@@ -58,11 +58,15 @@ class DeviceWaiter:
     ) -> None:
         self._core, self._policy = core, policy
         self._cancelled, self._clock = cancelled, clock
-        self._labels: tuple[str, ...] = ()
+        self._rules: dict[str, WaitPolicy] = {}
 
     def prepare(self) -> None:
         """Look up which devices there are; before a run."""
-        self._labels = device_labels(self._core)
+        self._rules = {label: self._rule(label) for label in device_labels(self._core)}
+
+    def _rule(self, label: str) -> WaitPolicy:
+        waits, name = self._policy.waits, self._core.getDeviceName(label)
+        return waits.get(label, waits.get(name, self._policy.wait))
 
     def wait(self, touched: Touched) -> None:
         """Return when every device is ready, or the run was cancelled.
@@ -72,14 +76,12 @@ class DeviceWaiter:
         HardwareError
             If a device is not ready at its deadline.
         """
-        for label in self._labels:
-            rule = self._policy.waits.get(label, self._policy.wait)
+        for label, rule in self._rules.items():
             self._wait_for(label, rule, touched)
 
     def wait_for(self, label: str) -> None:
         """Return when one device is ready; raises as `wait` does."""
-        rule = self._policy.waits.get(label, self._policy.wait)
-        self._wait_for(label, rule, Touched({label}))
+        self._wait_for(label, self._rule(label), Touched({label}))
 
     def _wait_for(self, label: str, rule: WaitPolicy, touched: Touched) -> None:
         if rule.how is Wait.BUSY:
