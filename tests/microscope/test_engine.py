@@ -169,6 +169,49 @@ def test_autofocus_moves_the_focus_of_its_position_only() -> None:
         assert z_um[1] == pytest.approx(5.0, abs=0.1)
 
 
+def test_an_autofocus_offset_is_set_first() -> None:
+    with MMDemo() as demo:
+        action = useq.HardwareAutofocus(autofocus_motor_offset=3.0)
+        assert run(demo, [event_of(action=action)]).error is None
+        assert demo.mmc.getAutoFocusOffset() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("event", "what"),
+    [
+        (event_of(exposure=1, x_pos=1.0), "XY stage"),
+        (event_of(exposure=1, z_pos=1.0), "focus drive"),
+        (event_of(action=useq.HardwareAutofocus()), "autofocus"),
+    ],
+    ids=["xy", "z", "autofocus"],
+)
+def test_a_device_that_is_not_there_is_named(event: useq.MDAEvent, what: str) -> None:
+    with MMDemo() as demo:
+        for label in ("XY", "Z", "Autofocus"):
+            demo.mmc.unloadDevice(label)
+        assert f"needs the {what}, but there is none" in error_of(run(demo, [event]))
+
+
+def test_a_run_without_a_camera_is_refused_and_changes_nothing() -> None:
+    with MMDemo() as demo:
+        demo.mmc.setCameraDevice("")
+        assert run(demo, [event_of(exposure=1)]).error is not None
+        assert demo.mmc.getAutoShutter()
+
+
+def test_one_coordinate_moves_one_axis() -> None:
+    with MMDemo() as demo:
+        seen = Seen(demo)
+        events = [
+            event_of(exposure=1, x_pos=10, y_pos=20),
+            event_of(exposure=1, y_pos=5),
+        ]
+        assert (
+            run(demo, [event.replace(index={"t": 0}) for event in events]).error is None
+        )
+        assert seen.frames[1][2]["position_um"][:2] == pytest.approx((10, 5), abs=0.1)
+
+
 def test_the_automatic_shutter_is_given_back() -> None:
     with MMDemo() as demo:
         run(demo, [event_of(exposure=1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from faro.microscope.levels import LightLevels
@@ -43,6 +44,7 @@ class Darkness:
         self._core, self._runner, self._find = core, runner, find
         self._remembered: dict[Level, tuple[str, str]] = {}
         self._known = LightLevels()
+        self._turn = threading.Lock()
 
     def levels(self) -> LightLevels:
         """Return the light levels, looked up now; the last known if that fails."""
@@ -56,7 +58,18 @@ class Darkness:
         return self._known
 
     def go(self) -> tuple[StepResult, ...]:
-        """Make the sample dark now; return what became of each step."""
+        """Make the sample dark now; return what became of each step.
+
+        Two threads that ask at once are served one after the other.
+        """
+        alone = self._turn.acquire(timeout=DARK_BUDGET_S)
+        try:
+            return self._take_steps()
+        finally:
+            if alone:
+                self._turn.release()
+
+    def _take_steps(self) -> tuple[StepResult, ...]:
         levels = self.levels()
         steps: list[tuple[str, Callable[[], object]]] = []
         steps += [self._off(level) for level in levels.stimulation]
