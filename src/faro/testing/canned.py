@@ -91,15 +91,9 @@ class CannedMicroscope(AbstractMicroscope):
     def run_mda(self, events: Iterator[MDAEvent], /) -> RunThread:
         """Start taking ``events`` one by one on a thread of its own; return it."""
         self._cancelled.clear()
-        thread = RunThread(name="faro-mda", daemon=True)
-
-        def work() -> None:
-            try:
-                self._take_all(events)
-            except Exception as error:  # noqa: BLE001  told to whoever joins
-                thread.error = error
-
-        thread.run = work  # type: ignore[method-assign]  one thread, one acquisition
+        thread = RunThread(
+            target=self._acquire, args=(events,), name="faro-mda", daemon=True
+        )
         thread.start()
         return thread
 
@@ -131,6 +125,14 @@ class CannedMicroscope(AbstractMicroscope):
     def resolve_power(self, channel: Any, /) -> tuple[str, str, float] | None:
         """Return the light level of ``channel``, None where it asks for none."""
         return None if channel.power is None else ("LED", "Level", channel.power)
+
+    def _acquire(self, events: Iterator[MDAEvent]) -> None:
+        try:
+            self._take_all(events)
+        except Exception as error:  # noqa: BLE001  told to whoever joins
+            thread = threading.current_thread()
+            if isinstance(thread, RunThread):
+                thread.error = error
 
     def _take_all(self, events: Iterator[MDAEvent]) -> None:
         for event in events:
