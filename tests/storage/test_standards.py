@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -123,6 +127,40 @@ def test_ome_zarr_py_reads_a_series_with_its_labels(written: Written) -> None:
     np.testing.assert_array_equal(np.asarray(nuclei.data[0][1]), written.labels)
 
 
+NAPARI = """
+import json, sys
+import numpy as np
+from napari_ome_zarr import napari_get_reader
+
+layers = [
+    {
+        "kind": kind,
+        "name": about["name"],
+        "scale": list(about["scale"]),
+        "sums": [int(np.asarray(plane, np.int64).sum()) for plane in data[0][:3]],
+    }
+    for data, about, kind in napari_get_reader(sys.argv[1])(sys.argv[1])
+]
+sys.stdout.write("layers: " + json.dumps(layers))
+"""
+
+
+def test_napari_reads_the_collection_with_scale_and_labels(written: Written) -> None:
+    # In a process of its own: napari's imports warn, and here warnings are errors.
+    if find_spec("napari_ome_zarr") is None:
+        pytest.skip("napari-ome-zarr is not installed")
+    command = [sys.executable, "-W", "ignore", "-c", NAPARI, str(written.images)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    layers = json.loads(done.stdout.split("layers: ")[1])
+    kinds = [layer["kind"] for layer in layers]
+    assert (kinds.count("image"), kinds.count("labels")) == (len(SERIES), 2)
+    assert layers[0]["scale"] == [30.0, 0.325, 0.325]
+    assert layers[0]["sums"] == written.pixels.sum(axis=(1, 2, 3)).tolist()
+    (nuclei,) = (layer for layer in layers if "nuclei" in layer["name"])
+    assert nuclei["sums"] == [0, int(written.labels.sum()), 0]
+
+
 def test_ome_xml_names_every_series_by_its_path(written: Written) -> None:
     root = ET.parse(written.images / "OME" / "METADATA.ome.xml").getroot()
     images = root.findall(f"{OME}Image")
@@ -162,10 +200,23 @@ def test_a_closed_run_has_times_and_contrast_for_every_plane(
     assert planes[2]["DeltaT"] == "30.25"
     assert planes[2]["ExposureTime"] == "50.0"
     assert planes[2]["PositionX"] == "100.0"
+    yaozarrs.validate_zarr_store(str(images))
     for name in ("p000.ome.zarr", "p001.ome.zarr"):
         ome = yaozarrs.open_group(str(images / name)).attrs["ome"]
         windows = [channel["window"] for channel in ome["omero"]["channels"]]
         assert all(90 <= w["start"] < w["end"] <= 900 for w in windows)
+
+
+def test_a_channel_that_was_never_taken_shows_its_full_range(
+    writer: OmeZarrWriter, make_stack: Callable[..., Stack]
+) -> None:
+    writer.store_stack(make_stack(0, 0, channels=("GFP",)), {})
+    writer.close({})
+    image = writer.path / "images.ome.zarr" / "p000.ome.zarr"
+    omero = yaozarrs.open_group(str(image)).attrs["ome"]["omero"]
+    absent, taken = (channel["window"] for channel in omero["channels"])
+    assert (absent["start"], absent["end"]) == (0, 65535)
+    assert taken["end"] < 1000
 
 
 def test_stage_positions_seen_during_the_run_place_images_and_labels(

@@ -11,7 +11,7 @@ from faro.model import FrameRole
 from faro.storage import disk, ngff
 from faro.storage.jsontext import document
 from faro.storage.layout import SeriesKey
-from faro.storage.ngff import ImageFacts, Place, SeriesFormat
+from faro.storage.ngff import DTYPE_MAX, ImageFacts, Place, SeriesFormat
 from faro.storage.omexml import SeriesFacts, frames_by_series, ome_xml
 from faro.storage.series import Series, write_group
 
@@ -120,7 +120,7 @@ class ImageStore:
         with self._lock:
             windows = self._windows()
             for key, series in self._series.items():
-                shown = windows.get((key.role, series.facts.format), ())
+                shown = windows[key.role, series.facts.format]
                 place = replace(series.facts.place, position_um=self._position(key.fov))
                 facts = replace(series.facts, windows=shown, place=place)
                 if facts != series.facts:
@@ -203,24 +203,18 @@ class ImageStore:
         return x, y, z
 
     def _windows(self) -> dict[tuple[FrameRole, SeriesFormat], tuple[Window, ...]]:
-        """Return the grey values to show, common to all FOVs, where all are known."""
+        """Return the grey values to show, common to all FOVs."""
         found: dict[tuple[FrameRole, SeriesFormat], list[dict[int, Window]]] = {}
         for key, series in self._series.items():
-            found.setdefault((key.role, series.facts.format), []).append(
-                series.window_of
-            )
-        common = {}
-        for (role, form), seen in found.items():
-            per_channel = [
-                [w[index] for w in seen if index in w]
+            alike = found.setdefault((key.role, series.facts.format), [])
+            alike.append(series.window_of)
+        return {
+            (role, form): tuple(
+                _common([w[index] for w in seen if index in w], form.dtype)
                 for index in range(len(form.channels))
-            ]
-            if all(per_channel):
-                common[role, form] = tuple(
-                    (min(low for low, _ in ws), max(high for _, high in ws))
-                    for ws in per_channel
-                )
-        return common
+            )
+            for (role, form), seen in found.items()
+        }
 
     def _list_series(
         self, lines: Mapping[str, list[Mapping[str, Any]]] | None = None
@@ -246,11 +240,17 @@ class ImageStore:
         write_group(self._layout.series_list.parent, ngff.group({"series": names}))
 
 
+def _common(windows: list[Window], dtype: str) -> Window:
+    """Return a window that holds all; the full range where there is none."""
+    lows, highs = zip(*windows, strict=True) if windows else ((0,), (DTYPE_MAX[dtype],))
+    return min(lows), max(highs)
+
+
 def _format_of(stack: Stack) -> SeriesFormat:
     """Return the format of a stack, or raise StorageError if it cannot be stored."""
     pixels, dtype = stack.pixels, str(stack.pixels.dtype)
     where = f"The stack of fov {stack.fov}, timepoint {stack.timestep}"
-    if dtype not in ngff.DTYPE_MAX:
+    if dtype not in DTYPE_MAX:
         problem = f"{where} has type {dtype}."
         raise StorageError(problem, remedy="Give uint8 or uint16.")
     if (
