@@ -6,6 +6,7 @@ the control by 0, those of "shifted" to the right. A pixel is 0.5 um.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +184,9 @@ def _write(story: Story, folder: Path) -> Path:
         for fov in story.fovs:
             write_frame(writer, story, fov, time)
             write_light(writer, story, fov, time)
-    if story.ending is not None:
+    if story.ending is None:  # a killed process leaves the folder as it is now
+        shutil.copytree(folder / "dish", folder / "killed")
+    else:
         writer.record("run_finished", reason=story.ending)
     writer.close(story.summary)
-    return folder / "dish"
+    return folder / ("killed" if story.ending is None else "dish")

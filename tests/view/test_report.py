@@ -150,7 +150,7 @@ def test_a_page_shows_the_numbers(page: Callable[..., Parsed]) -> None:
 def test_a_killed_run_says_so(
     write_run: Callable[..., Path], page: Callable[..., Parsed]
 ) -> None:
-    story = {"n_timepoints": 3, "ending": None, "fovs_per_arm": 2}
+    story = {"n_timepoints": 3, "ending": None, "fovs_per_arm": 1}
     path = write_run(**story)
     assert "killed or is still running" in page(**story).text
     facts = facts_of(open_run(path))
@@ -160,7 +160,7 @@ def test_a_killed_run_says_so(
 
 
 def test_a_stopped_run_names_the_reason(page: Callable[..., Parsed]) -> None:
-    assert "ended early (canceled)" in page(ending="canceled", fovs_per_arm=1).text
+    assert "ended early (canceled)" in page(ending="canceled", n_timepoints=0).text
 
 
 def test_a_run_without_cells_has_a_report(page: Callable[..., Parsed]) -> None:
@@ -187,7 +187,10 @@ def test_a_run_without_arms_and_light_has_no_test(page: Callable[..., Parsed]) -
 def test_arms_without_the_control_say_why_there_is_no_test(
     page: Callable[..., Parsed],
 ) -> None:
-    assert "No test: it needs an arm" in page(arms=("loop", "mock")).text
+    assert (
+        "No test: it needs an arm"
+        in page(arms=("loop", "mock"), fovs_per_arm=1, n_timepoints=3).text
+    )
 
 
 def test_errors_are_shown_with_their_traceback_and_escaped(

@@ -79,11 +79,12 @@ def path_figure(facts: Facts) -> Picture | None:
         ax.set_xlabel(f"x ({answer.unit})")
         ax.set_ylabel(f"y ({answer.unit})" if i == 0 else "")
     names = ", ".join(arm.title for arm in arms)
+    origin = "before light" if facts.light.fired else "at first"
     return Picture(
         render(figure),
         alt=f"Trajectories from a common origin, one plot each for: {names}.",
-        caption="Each line is one cell from where it was before light; dots are the "
-        "ends, the arrow is their mean.",
+        caption=f"Each line is one cell from where it was {origin}; dots are the "
+        "ends, the arrow (or cross) is their mean.",
     )
 
 

@@ -26,8 +26,8 @@ class Header:
 
     Attributes
     ----------
-    name
-        Of the folder.
+    name, folder
+        What the run is called, and its folder; often the same.
     started
         UTC, ISO 8601; empty where unknown.
     duration_s
@@ -37,6 +37,7 @@ class Header:
     """
 
     name: str
+    folder: str
     ending: told.Ending
     started: str
     duration_s: float | None
@@ -145,7 +146,8 @@ def _header_of(run: Run, journal: Sequence[Line]) -> Header:
     first = str(journal[0].get("wall", "")) if journal else ""
     description = info.get("description") or {}
     return Header(
-        name=run.path.name,
+        name=str(description.get("name") or run.path.name),
+        folder=run.path.name,
         ending=told.ending_of(journal),
         started=str(info.get("created") or first),
         duration_s=told.duration_s(journal),

@@ -166,7 +166,7 @@ def page_of(
 def _subtitle(facts: Facts) -> str:
     """Return when it was, how long it took, and from which seed."""
     header = facts.header
-    parts = ["FARO run"]
+    parts = [f"FARO run in {header.folder}"]
     if header.started:
         moment = datetime.fromisoformat(header.started)
         parts.append(moment.strftime("%Y-%m-%d %H:%M UTC"))

@@ -25,6 +25,7 @@ MASK = "stim_mask"
 PREFERRED_LABELS = ("nuclei", "tracks")
 GREY_LEVELS = 64
 BRIGHTEST = 190
+GAMMA = 0.65
 MAX_ROWS = 6
 PIXEL_BUDGET = 9 * 512 * 512
 
@@ -151,7 +152,7 @@ def scaled(
         size = (max(1, width * side_px // longest), max(1, height * side_px // longest))
         values = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     low, high = limits
-    fraction = np.clip((values - low) / (high - low), 0, 1)
+    fraction = np.clip((values - low) / (high - low), 0, 1) ** GAMMA
     grey = np.round(fraction * (GREY_LEVELS - 1)) * (BRIGHTEST / (GREY_LEVELS - 1))
     bytes_grey: npt.NDArray[np.uint8] = grey.astype(np.uint8)
     return bytes_grey
@@ -172,7 +173,7 @@ def overlay(
     rgb = np.repeat(grey[:, :, None], 3, axis=2)
     if mask is not None:
         lit = nearest(mask, grey.shape) > 0
-        tint = 0.62 * rgb[lit] + 0.38 * np.array(LIT)
+        tint = 0.5 * rgb[lit] + 0.5 * np.array(LIT)
         rgb[lit] = np.round(tint / 4) * 4
         rgb[edges(lit.astype(np.uint8))] = LIT
     if labels is not None:

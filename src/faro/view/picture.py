@@ -39,8 +39,10 @@ def picture_of(facts: Facts, panels: Sequence[Sequence[Panel]]) -> Figure:
     figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="constrained")
     title, body = figure.subfigures(2, 1, height_ratios=(0.055, 1), squeeze=False)[:, 0]
     title.text(0.008, 0.3, headline(facts), size=13, color=INK, weight="bold")
+    light = ", fired light in blue" if facts.light.fired else ""
+    key = f"images: cell outlines in yellow{light}"
     title.text(
-        0.992, 0.3, "images: cell outlines in yellow, fired light in blue",
+        0.992, 0.3, key,
         ha="right", size=10, color=FAINT,
     )  # fmt: skip
     left, right = body.subfigures(1, 2, width_ratios=(1.25, 1), squeeze=False)[0]

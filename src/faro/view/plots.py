@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
 
 from faro.view.look import FAINT, INK, PAPER, dress
 from faro.view.response import finite, nan_mean
@@ -65,16 +66,21 @@ def draw_paths(ax: Axes, paths: Sequence[Path], colour: str, *, reach: Floats) -
     if shown:
         ends = np.array([path.steps[-1] for path in shown])
         ax.plot(ends[:, 1], ends[:, 0], ".", color=colour, markersize=3.5, alpha=0.8)
-        y, x = ends.mean(axis=0)
-        ax.annotate(
-            "",
-            xy=(x, y),
-            xytext=(0, 0),
-            arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.8},
-        )
+        _draw_mean(ax, ends.mean(axis=0), reach=reach)
     ax.set_xlim(-reach[1], reach[1])
     ax.set_ylim(reach[0], -reach[0])
     ax.set_aspect("equal")
+
+
+def _draw_mean(ax: Axes, mean: Floats, *, reach: Floats) -> None:
+    """Draw an arrow to ``mean`` (2,) as (y, x); a cross where it would be too short."""
+    y, x = (float(value) for value in mean)
+    if np.hypot(y, x) < 0.08 * reach.max():
+        ax.plot(x, y, "P", color=INK, markersize=6)
+        return
+    style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.8}
+    whole = {"shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=(x, y), xytext=(0, 0), arrowprops=style | whole)
 
 
 def reach_of(paths: Sequence[Path]) -> Floats:
@@ -112,6 +118,7 @@ def draw_course(
         )
         ax.axvline(first, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
     ax.set_xlabel(clock.label)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=not clock.seconds))
     ax.set_ylabel(axis_label(response))
     if len(arms) > 1:
         legend = ax.legend(

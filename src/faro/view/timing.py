@@ -31,7 +31,7 @@ STAGE_NAMES = {
     "measured": "measure",
     "decided": "decide the mask",
     "displayed": "show mask, light on",
-    "stored": "after the mask: hand to the writer",
+    "stored": "after the mask: measure, store",
 }
 
 

@@ -36,14 +36,14 @@ def pair_text(p50_ms: float | None, p95_ms: float | None) -> str:
 def short(number: object) -> str:
     """Return a number with two digits that count, whole from ten on.
 
-    >>> short(12.34), short(1.234), short(0.01234), short(-0.5), short(0.0), short(7)
-    ('12', '1.2', '0.012', '-0.50', '0', '7')
+    >>> short(12.34), short(9.97), short(1.234), short(0.01234), short(-0.5), short(7)
+    ('12', '10', '1.2', '0.012', '-0.50', '7')
     """
     if not isinstance(number, float):
         return str(number)
     if not math.isfinite(number):
         return "unknown"
-    if abs(number) >= 10:
+    if abs(number) >= 9.95:
         return f"{number:.0f}"
     if abs(number) < 1e-6:
         return "0"
