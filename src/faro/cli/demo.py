@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from faro.experiment import RTMEvent
     from faro.protocols import StimulationContext
+    from faro.run import RunSummary
 
 ARMS = ("loop", "control", "shifted")
 FOVS_PER_ARM = 4
@@ -32,6 +33,8 @@ FIRST_STIMULATED = 4
 INTERVAL_S = 1.5
 FOV_DISTANCE_UM = 1_000.0
 IMAGE_SHAPE = (256, 256)
+CELL_SECONDS = 60.0
+"""Seconds that the cells live in one second of the demo."""
 UP = (-1.0, 0.0)
 SHIFT_PX = (97, 79)
 """Far from every cell's own place, and no divisor of the field: half a field would
@@ -39,7 +42,9 @@ pair the cells up, and each pair would steer one another."""
 
 
 def demo_events(
-    fovs_per_arm: int = FOVS_PER_ARM, timepoints: int = TIMEPOINTS
+    fovs_per_arm: int = FOVS_PER_ARM,
+    timepoints: int = TIMEPOINTS,
+    interval_s: float = INTERVAL_S,
 ) -> tuple[RTMEvent, ...]:
     """Return the events of the demo: three arms side by side."""
     arms = []
@@ -52,7 +57,7 @@ def demo_events(
         light = PowerChannel("CyanStim", exposure=100, power=10)
         sequence = RTMSequence(
             stage_positions=places,
-            time_plan={"interval": INTERVAL_S, "loops": timepoints},
+            time_plan={"interval": interval_s, "loops": timepoints},
             channels=[
                 {"config": "miRFP", "exposure": 50},
                 {"config": "mScarlet3", "exposure": 50},
@@ -97,11 +102,40 @@ def run_demo(console: Console, output: Path | None, seed: int) -> int:
         f"A simulated microscope: {len(ARMS)} arms x {FOVS_PER_ARM} fields of view, "
         f"{TIMEPOINTS} timepoints every {INTERVAL_S:g} s."
     )
-    with SimulatedMicroscope(seed=seed, image_shape=IMAGE_SHAPE) as microscope:
-        controller = Controller(microscope, demo_pipeline(), writer=OmeZarrWriter(path))
-        notes = {"name": "faro demo", "seed": seed, "stim_direction": list(UP)}
-        summary = controller.run_experiment(
-            demo_events(), stim_mode="current", progress=True, notes=notes
-        )
+    summary = carry_out(path, seed, demo_events(), progress=True)
     tell_what_there_is(console, path)
     return 0 if summary.completed and not summary.n_errors else 1
+
+
+def carry_out(
+    path: Path,
+    seed: int,
+    events: tuple[RTMEvent, ...],
+    *,
+    speed: int = 1,
+    progress: bool = False,
+) -> RunSummary:
+    """Run the demo's loop on a new simulated microscope; return what became of it.
+
+    Parameters
+    ----------
+    path
+        Folder of the run.
+    seed
+        Seed of the sample.
+    events
+        Of `demo_events`.
+    speed
+        How much faster the cells live; events ``speed`` times closer in time then
+        give the same experiment.
+    progress
+        Show a live line.
+    """
+    notes = {"name": "faro demo", "seed": seed, "stim_direction": list(UP)}
+    with SimulatedMicroscope(
+        seed=seed, image_shape=IMAGE_SHAPE, time_scale=CELL_SECONDS * speed
+    ) as microscope:
+        controller = Controller(microscope, demo_pipeline(), writer=OmeZarrWriter(path))
+        return controller.run_experiment(
+            events, stim_mode="current", progress=progress, notes=notes
+        )

@@ -1,0 +1,119 @@
+"""The command line as a person uses it: real processes, real folders."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+import faro
+from faro.cli import app
+from faro.cli.demo import carry_out, demo_events
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEED = 5
+
+
+def small_demo(path: Path, seed: int = 3) -> None:
+    events = demo_events(fovs_per_arm=1, timepoints=8, interval_s=0.3)
+    summary = carry_out(path, seed, events, speed=SPEED)
+    assert summary.completed
+    assert (summary.n_stacks, summary.n_errors, summary.n_skipped) == (24, 0, 0)
+    assert summary.n_stimulated == 8
+
+
+@pytest.fixture(scope="module")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("demo") / "run"
+    small_demo(path)
+    return path
+
+
+def test_version_and_help_name_what_there_is() -> None:
+    runner = CliRunner()
+    assert faro.__version__ in runner.invoke(app, ["version"]).output
+    shown = runner.invoke(app, ["--help"]).output
+    assert all(verb in shown for verb in ("demo", "replay", "report"))
+
+
+def test_a_report_of_a_run_is_written_and_summed_up(demo_run: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(demo_run)])
+    assert result.exit_code == 0, result.output
+    assert "latency" in result.output
+    assert "8 stimulations fired" in result.output
+    assert (demo_run / "report.html").is_file()
+    assert (demo_run / "report.png").is_file()
+
+
+def test_a_run_of_ours_can_be_replayed_and_gives_the_same_cells(
+    demo_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "again"
+    result = CliRunner().invoke(app, ["replay", str(demo_run), "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "Not replayed: CyanStim" in result.output
+    recorded, again = faro.open_run(demo_run).cells, faro.open_run(out).cells
+    assert len(recorded) == len(again) > 0
+    for column in ("fov", "timestep", "label", "track_id", "cnr"):
+        assert recorded[column].tolist() == again[column].tolist()
+
+
+def test_two_demos_of_one_seed_are_equal_and_of_another_are_not(
+    demo_run: Path, tmp_path: Path
+) -> None:
+    small_demo(tmp_path / "same")
+    small_demo(tmp_path / "other", seed=4)
+    first, same, other = (
+        faro.open_run(p).cells
+        for p in (demo_run, tmp_path / "same", tmp_path / "other")
+    )
+    assert first["cnr"].tolist() == same["cnr"].tolist()
+    assert first["y"].tolist() == same["y"].tolist()
+    assert first["y"].tolist() != other["y"].tolist()
+
+
+def test_a_used_folder_is_refused_and_a_free_one_named(demo_run: Path) -> None:
+    result = CliRunner().invoke(app, ["demo", "-o", str(demo_run)])
+    assert result.exit_code == 2
+    assert "run_002" in result.output
+
+
+def test_a_folder_without_a_run_is_an_error_that_says_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["replay", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "holds no recorded run" in result.output
+
+
+def test_the_real_recording_is_replayed_and_compared(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "replay"
+    arguments = ["replay", str(shared_data / "erk_ktr"), "-o", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "F1 at IoU 0.5 0.9" in result.output
+    assert "cnr" in result.output
+    run = faro.open_run(out)
+    assert (run.fovs, run.n_timepoints) == ((0, 1), 3)
+    assert (out / "report.html").is_file()
+
+
+@pytest.mark.long
+def test_the_demo_as_a_person_starts_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "faro", "demo"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "loop minus control" in done.stdout
+    assert (tmp_path / "faro-demo" / "report.png").is_file()
