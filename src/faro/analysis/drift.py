@@ -47,7 +47,8 @@ def common_shift(
         places = np.linspace(0, len(expected) - 1, _MOST_POINTS).astype(np.intp)
         expected = expected[places]
     tree = KDTree(found)
-    distance, nearest = tree.query(expected)
+    near = tree.query(expected)
+    distance, nearest = np.asarray(near[0]), np.asarray(near[1], np.intp)
     if np.median(distance) < _STEADY_FRACTION * spacing_px:
         close = distance < _STEADY_FRACTION * spacing_px
         return _median_shift(found[nearest[close]] - expected[close])

@@ -46,6 +46,8 @@ def ring_labels(labels: Labels, margin: int, distance: int) -> Labels:
     if not 0 <= margin < distance:
         problem = f"A ring from {margin} to {distance} px has no width."
         raise ContractError(problem, remedy="Use 0 <= margin < distance.")
+    if not labels.any():
+        return np.zeros(labels.shape, np.int32)
     if distance > _LARGEST_DISK_PX:
         return _plain_ring(labels, margin, distance)
     foreground = (labels != 0).view(np.uint8)

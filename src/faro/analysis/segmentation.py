@@ -22,6 +22,7 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 _SHRINK = 8
 _CELLS_PER_WINDOW = 2.75
 _MAD_TO_SD = 1.4826
+_ONE_GREY_LEVEL = np.float32(1)
 _WARM_UP_SHAPE = (64, 64)
 
 
@@ -90,7 +91,7 @@ class OtsuSegmenter:
             plane = np.asarray(blurred, plane.dtype)
         kind = cv2.THRESH_BINARY | cv2.THRESH_OTSU
         level, _ = cv2.threshold(plane, 0, 1, kind)
-        if level < plane.min(initial=0):  # an even image: OpenCV puts the level below
+        if level < plane.min():  # an even image: OpenCV puts the level below
             return np.zeros(plane.shape, np.int32)
         mask = (plane > level).view(np.uint8)
         return compacted(connected(mask, 8)[1], self.min_area_px)
@@ -151,9 +152,8 @@ class LocalThresholdSegmenter:
         low = _blurred(low, reach)
         high = _blurred(cv2.dilate(small, window), reach)
         centre, noise = _background_of(smooth, low)
-        rise = np.maximum(
-            self.noise_factor * noise, self.contrast_fraction * (high - low)
-        )
+        least = max(self.noise_factor * noise, _ONE_GREY_LEVEL)
+        rise = np.maximum(least, self.contrast_fraction * (high - low))
         return _grown(low + centre + rise, smooth)
 
 

@@ -197,8 +197,7 @@ class StreamingTracker:
         looks = np.log(np.maximum(table, _SMALLEST_FEATURE))
         found = np.stack([cells.y, cells.x], axis=1).astype(np.float64)
         tree = KDTree(found) if len(found) else None
-        nearest = tree.query(found, k=2)[0][:, 1] if tree and len(found) > 1 else []
-        self._motion.see(np.asarray(nearest), looks)
+        self._motion.see(_nearest_px(tree, found), looks)
         tracks, motion = self._tracks, self._motion
         ahead = motion.persistence * min(elapsed, _LONGEST_LEAP)
         expected = tracks.yx + tracks.step * ahead
@@ -300,3 +299,11 @@ class StreamingTracker:
             ),
         )
         return now.ids.copy()
+
+
+def _nearest_px(tree: KDTree | None, found: Floats) -> Floats:
+    """Return the distance of each cell (n, 2) to its neighbour, (n,); empty for one."""
+    if tree is None or len(found) < 2:
+        return np.empty(0)
+    distances = np.asarray(tree.query(found, k=2)[0], np.float64)
+    return distances[:, 1]

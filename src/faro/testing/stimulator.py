@@ -1,0 +1,105 @@
+"""The contract of a stimulator, as a function that its author can run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faro.analysis import PixelCells
+from faro.model import Stack, stimulus_from
+from faro.protocols import StimulationContext
+from faro.stimulation import as_stimulator
+from faro.testing.movie import synthetic_stack
+from faro.testing.promises import Promises
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faro.model import Stimulus
+    from faro.protocols import Stimulator
+    from faro.protocols.analysis import Labels
+
+_SHAPE = (128, 144)
+_N_CELLS = 12
+_CHANNELS = ("miRFP", "mScarlet3")
+
+
+def check_stimulator(
+    stimulator: object, *, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Raise ContractError where a stimulator breaks its promises; all are listed.
+
+    Checked on many cells, one cell and none: the answer is None, True, a mask (Y, X)
+    of bool or uint8 in the shape of the camera image, or a Stimulus; the same frame
+    gives the same answer, so that a run can be replayed; labels and image, which are
+    read-only, are left alone;
+    ``needs`` and ``required_metadata`` are names.
+
+    Parameters
+    ----------
+    stimulator
+        Object with ``stimulate(context)``, or a function.
+    metadata
+        What the stimulation events carry, where it requires something.
+    """
+    component = as_stimulator(stimulator)
+    promises = Promises(stimulator, "faro.protocols.Stimulator")
+    for attribute in ("needs", "required_metadata"):
+        names = getattr(component, attribute, ())
+        listed = isinstance(names, tuple | list | set | frozenset)
+        good = listed and all(isinstance(name, str) for name in names)
+        promises.keep(good, f"`{attribute}` is a tuple of names.", names)
+    facts = dict(metadata or {})
+    lacking = set(getattr(component, "required_metadata", ())) - set(facts)
+    promises.keep(not lacking, "metadata= holds what it requires.", sorted(lacking))
+    pixels, labels = synthetic_stack(_SHAPE, _N_CELLS, seed=4)
+    pixels.setflags(write=False)
+    stack = Stack(pixels, _CHANNELS, fov=0, timestep=0, metadata=facts)
+    one = np.where(labels == 1, labels, 0).astype(np.int32)
+    frames = {
+        "many cells": labels,
+        "one cell": one,
+        "no cell": np.zeros_like(labels),
+    }
+    for name, image in frames.items():
+        _same_answer_twice(component, image, stack, name, promises)
+    promises.settle()
+
+
+def _same_answer_twice(
+    stimulator: Stimulator,
+    labels: Labels,
+    stack: Stack,
+    where: str,
+    promises: Promises,
+) -> None:
+    """Ask twice about equal frames and compare the checked answers."""
+    try:
+        first, again = (_answer(stimulator, labels.copy(), stack) for _ in range(2))
+    except Exception as error:  # noqa: BLE001  a plug-in may raise anything
+        promises.broke(error, where)
+        return
+    promises.keep(_equal(first, again), f"{where}: equal frames, equal answers")
+
+
+def _answer(stimulator: Stimulator, labels: Labels, stack: Stack) -> Stimulus | None:
+    """Return the checked answer to a frame with labels (Y, X)."""
+    labels.setflags(write=False)
+    cells = PixelCells(labels)
+    cells.set_tracks(np.arange(1, len(cells) + 1))
+    needs = tuple(getattr(stimulator, "needs", ()) or ())
+    cells.set_features({name: 1.0 + np.asarray(cells.area) % 7 for name in needs})
+    context = StimulationContext(
+        stack=stack, cells=cells, labels={"nuclei": labels}, metadata=stack.metadata
+    )
+    return stimulus_from(stimulator.stimulate(context), stack.shape)
+
+
+def _equal(one: Stimulus | None, other: Stimulus | None) -> bool:
+    """Say whether two answers ask for the same light."""
+    if one is None or other is None:
+        return one is other
+    if one.mask is None or other.mask is None:
+        return one.mask is other.mask
+    return np.array_equal(one.mask, other.mask)
