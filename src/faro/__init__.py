@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ReplayMicroscope,
         SimulatedMicroscope,
     )
+    from faro.rigs.pertzlab import Jungfrau, Moench, Niesen
     from faro.run import Controller, ImageProcessingPipeline
     from faro.storage import OmeZarrWriter, open_run
 
@@ -33,7 +34,10 @@ _HOMES = {
     "DMD": "faro.microscope",
     "FaroError": "faro.errors",
     "ImageProcessingPipeline": "faro.run",
+    "Jungfrau": "faro.rigs.pertzlab",
     "MMDemo": "faro.microscope",
+    "Moench": "faro.rigs.pertzlab",
+    "Niesen": "faro.rigs.pertzlab",
     "OmeZarrWriter": "faro.storage",
     "PowerChannel": "faro.experiment",
     "Problem": "faro.errors",
@@ -54,7 +58,10 @@ __all__ = [
     "Controller",
     "FaroError",
     "ImageProcessingPipeline",
+    "Jungfrau",
     "MMDemo",
+    "Moench",
+    "Niesen",
     "OmeZarrWriter",
     "PowerChannel",
     "Problem",

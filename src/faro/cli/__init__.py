@@ -71,6 +71,19 @@ def report(
 
 
 @app.command()
+def devices(
+    rig: Annotated[
+        str | None, typer.Option(help="Name of a rig, or module:Class.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Micro-Manager configuration to load.")
+    ] = None,
+) -> None:
+    """Print what a microscope consists of: presets, light levels, devices."""
+    _call("faro.cli.devices", "run_devices", rig, config)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     Console(highlight=False).print(f"faro-microscopy {__version__}")

@@ -68,7 +68,7 @@ class Faults:
                 raise RuntimeError(message)
 
 
-class _Kept(unicore.Device):
+class KeptDevice(unicore.Device):
     """A device with a diary and faults."""
 
     def __init__(self, name: str, diary: Diary, faults: Faults) -> None:
@@ -94,7 +94,7 @@ class _Kept(unicore.Device):
         self._diary.note(f"release {self._name}")
 
 
-class KeptCamera(_Kept, unicore.SimpleCameraDevice):
+class KeptCamera(KeptDevice, unicore.SimpleCameraDevice):
     """A camera whose pixels count its frames."""
 
     frames = 0
@@ -127,7 +127,7 @@ class KeptCamera(_Kept, unicore.SimpleCameraDevice):
         return {}
 
 
-class KeptSlm(_Kept, unicore.SLMDevice):
+class KeptSlm(KeptDevice, unicore.SLMDevice):
     """An SLM that remembers what it was sent and what it shows."""
 
     def __init__(self, name: str, diary: Diary, faults: Faults) -> None:
@@ -164,7 +164,7 @@ class KeptSlm(_Kept, unicore.SLMDevice):
         return self.exposure_ms
 
 
-class KeptShutter(_Kept, unicore.ShutterDevice):
+class KeptShutter(KeptDevice, unicore.ShutterDevice):
     """A shutter."""
 
     is_open = False
@@ -179,7 +179,7 @@ class KeptShutter(_Kept, unicore.ShutterDevice):
         self.is_open = bool(open)
 
 
-class KeptLight(_Kept, unicore.GenericDevice):
+class KeptLight(KeptDevice, unicore.GenericDevice):
     """A light source with two levels, percent."""
 
     def __init__(self, name: str, diary: Diary, faults: Faults) -> None:
@@ -201,7 +201,7 @@ class KeptLight(_Kept, unicore.GenericDevice):
         )
 
 
-class KeptStage(_Kept, unicore.XYStageDevice):
+class KeptStage(KeptDevice, unicore.XYStageDevice):
     """A stage that may say it is busy for ever, and may arrive late."""
 
     busy_for_ever = False
@@ -297,7 +297,7 @@ class DiaryMicroscope(PyMMCoreMicroscope):
         core.setAutoShutter(True)
 
 
-class RefusingDevice(_Kept, unicore.GenericDevice):
+class RefusingDevice(KeptDevice, unicore.GenericDevice):
     """A device that somebody else holds; can be named in a configuration file."""
 
     def __init__(self) -> None:
