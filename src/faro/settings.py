@@ -21,10 +21,14 @@ class Settings:
         Level of the console log (``FARO_LOG_LEVEL``).
     disk_reserve_bytes
         Bytes that a run must leave free (``FARO_DISK_RESERVE_MB``, in MB).
+    host_start_s
+        How long a device host may take to load its devices
+        (``FARO_HOST_START_S``).
     """
 
     log_level: str = "WARNING"
     disk_reserve_bytes: int = 500_000_000
+    host_start_s: float = 120.0
 
 
 def load() -> Settings:
@@ -37,6 +41,7 @@ def load() -> Settings:
         disk_reserve_bytes=(
             int(float(reserve) * 1e6) if reserve else default.disk_reserve_bytes
         ),
+        host_start_s=float(env.get("FARO_HOST_START_S", default.host_start_s)),
     )
 
 
