@@ -148,7 +148,7 @@ sys.stdout.write("layers: " + json.dumps(layers))
 def test_napari_reads_the_collection_with_scale_and_labels(written: Written) -> None:
     # In a process of its own: napari's imports warn, and here warnings are errors.
     if find_spec("napari_ome_zarr") is None:
-        pytest.skip("napari-ome-zarr is not installed")
+        pytest.skip("needs napari-ome-zarr, which .ci/run installs apart")
     command = [sys.executable, "-W", "ignore", "-c", NAPARI, str(written.images)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
