@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from faro.run import RunSummary
 
 ARMS = ("loop", "control", "shifted")
-FOVS_PER_ARM = 4
+FOVS_PER_ARM = 5
 TIMEPOINTS = 24
 FIRST_STIMULATED = 4
 INTERVAL_S = 1.5
@@ -36,9 +36,11 @@ IMAGE_SHAPE = (256, 256)
 CELL_SECONDS = 60.0
 """Seconds that the cells live in one second of the demo."""
 UP = (-1.0, 0.0)
-SHIFT_PX = (97, 79)
-"""Far from every cell's own place, and no divisor of the field: half a field would
-pair the cells up, and each pair would steer one another."""
+SHIFTS_PX = ((97, 79), (-83, 101), (61, -113), (-71, -59))
+"""Wrong places, one after the other. Far from every cell's own place, and no divisors
+of the field: half a field would pair the cells up, and each pair would steer one
+another. One shift for the whole run would steer each cell by the same neighbour all
+the time, which makes fields of view differ by chance."""
 
 
 def demo_events(
@@ -77,12 +79,14 @@ class ByArm:
 
     def __init__(self) -> None:
         self._right = PercentageOfCell(fraction=0.3, direction=UP)
-        self._wrong = ShiftedMask(self._right, SHIFT_PX)
+        self._wrong = [ShiftedMask(self._right, shift) for shift in SHIFTS_PX]
 
     def stimulate(self, context: StimulationContext) -> object:
         """Return the mask (Y, X) of the arm that the frame belongs to."""
-        wrong = context.metadata["arm"] == "shifted"
-        return (self._wrong if wrong else self._right).stimulate(context)
+        if context.metadata["arm"] == "shifted":
+            wrong = self._wrong[context.timestep % len(self._wrong)]
+            return wrong.stimulate(context)
+        return self._right.stimulate(context)
 
 
 def demo_pipeline() -> ImageProcessingPipeline:
