@@ -50,7 +50,9 @@ class Linked:
     area_now: Floats | None = None
 
 
-def find_divisions(frame: Linked, reach_px: float, largest_offset: float) -> Divisions:
+def find_divisions(
+    frame: Linked, reach_px: float, largest_offset_fraction: float
+) -> Divisions:
     """Return the divisions of one frame, the most likely first; no cell in two.
 
     Two cells are daughters if at least one of them is new and the point midway between
@@ -64,14 +66,14 @@ def find_divisions(frame: Linked, reach_px: float, largest_offset: float) -> Div
         What was expected, found and linked.
     reach_px
         Largest separation of daughters.
-    largest_offset
+    largest_offset_fraction
         Largest share accepted; 0.3 is a good value.
     """
     mother, first, second = _candidates(frame, reach_px)
     one, other = frame.found[first], frame.found[second]
     apart = np.linalg.norm(one - other, axis=1)
     aside = np.linalg.norm((one + other) / 2 - frame.expected[mother], axis=1)
-    score = aside / np.maximum(apart, 1e-9) / largest_offset
+    score = aside / np.maximum(apart, 1e-9) / largest_offset_fraction
     fit = score < 1
     if frame.area_now is not None and frame.area_before is not None:
         large, small = frame.area_now[first], frame.area_now[second]

@@ -30,7 +30,7 @@ class Edges(NamedTuple):
     cost: Floats
 
     def at(self, which: Places | npt.NDArray[np.bool_] | slice) -> Edges:
-        """Return some of the edges."""
+        """Return some of the edges, (n,) each."""
         return Edges(self.source[which], self.target[which], self.cost[which])
 
 

@@ -67,28 +67,28 @@ class PixelIndex:
 
     @cached_property
     def rank(self) -> npt.NDArray[np.int32]:
-        """(m,) int32: which cell, from 0, each pixel of ``flat`` belongs to."""
+        """(M,) int32: which cell, from 0, each pixel of ``flat`` belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.counts)
 
     @cached_property
     def rows(self) -> npt.NDArray[np.int32]:
-        """(m,) int32 row of each pixel of ``flat``, px."""
+        """(M,) int32 row of each pixel of ``flat``, px."""
         return self.flat.astype(np.int32) // np.int32(self.shape[1])
 
     @cached_property
     def columns(self) -> npt.NDArray[np.int32]:
-        """(m,) int32 column of each pixel of ``flat``, px."""
+        """(M,) int32 column of each pixel of ``flat``, px."""
         return self.flat.astype(np.int32) - self.rows * np.int32(self.shape[1])
 
     def gather(self, image: Image) -> npt.NDArray[Any]:
-        """Return the values (m,) of ``image`` (Y, X), grouped by cell."""
+        """Return the values (M,) of ``image`` (Y, X), grouped by cell."""
         values: npt.NDArray[Any] = image.ravel()[self.flat]
         return values
 
     def reduced(
         self, ufunc: np.ufunc, values: npt.NDArray[Any], dtype: npt.DTypeLike
     ) -> npt.NDArray[Any]:
-        """Return ``ufunc`` over the values (m,) of each cell, (n,); 0 where empty."""
+        """Return ``ufunc`` over the values (M,) of each cell, (n,); 0 where empty."""
         result = np.zeros(len(self), dtype)
         if self.filled.any():
             starts = self.starts[self.filled]
@@ -96,7 +96,7 @@ class PixelIndex:
         return result
 
     def mean(self, values: npt.NDArray[Any]) -> Floats:
-        """Return the mean (n,) of values (m,) grouped by cell; NaN where empty."""
+        """Return the mean (n,) of values (M,) grouped by cell; NaN where empty."""
         whole = np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_
         sums = self.reduced(np.add, values, np.int64 if whole else np.float64)
         means: Floats = np.full(len(self), np.nan)
@@ -104,13 +104,13 @@ class PixelIndex:
         return means
 
     def std(self, values: npt.NDArray[Any]) -> Floats:
-        """Return the standard deviation (n,), ddof 0, of values (m,) by cell."""
+        """Return the standard deviation (n,), ddof 0, of values (M,) by cell."""
         apart = values - np.repeat(self.mean(values), self.counts)
         spread: Floats = np.sqrt(self.mean(np.square(apart)))
         return spread
 
     def median(self, values: npt.NDArray[Any]) -> Floats:
-        """Return the median (n,) of values (m,) grouped by cell; NaN where empty."""
+        """Return the median (n,) of values (M,) grouped by cell; NaN where empty."""
         ordered = self._sorted(values)
         medians: Floats = np.full(len(self), np.nan)
         starts, counts = self.starts[self.filled], self.counts[self.filled]
@@ -120,7 +120,7 @@ class PixelIndex:
         return medians
 
     def _sorted(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return values (m,) sorted within each cell."""
+        """Return values (M,) sorted within each cell."""
         if values.dtype in (np.uint8, np.uint16) and len(self) < _SIXTEEN_BITS:
             keys = self.rank.astype(np.uint32) << np.uint32(16)
             keys |= values
@@ -137,7 +137,7 @@ class PixelIndex:
         Parameters
         ----------
         along
-            (m,) float64, grouped by cell.
+            (M,) float64, grouped by cell.
         fraction
             0 to 1, of the pixels of each cell.
         """

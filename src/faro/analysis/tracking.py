@@ -28,6 +28,7 @@ Ints = npt.NDArray[np.int64]
 _ENOUGH_LINKS = 10
 _LONGEST_LEAP = 3
 _SHIFT_SPACINGS = 3.0
+_DIVISION_SPACINGS = 1.0
 _SMALLEST_FEATURE = 1e-6
 _NEW_STEP_WEIGHT = 0.7
 
@@ -109,7 +110,7 @@ class StreamingTracker:
         Whether cells of like area are preferred.
     features
         Further columns to compare; they must be positive and measured already.
-    division_offset
+    division_offset_fraction
         How far the midpoint of two daughters may lie from where the mother was
         expected, as a share of their separation; 0 finds no divisions.
     max_shift_px
@@ -123,12 +124,15 @@ class StreamingTracker:
         *,
         use_area: bool = True,
         features: tuple[str, ...] = (),
-        division_offset: float = 0.3,
+        division_offset_fraction: float = 0.3,
         max_shift_px: float | None = None,
     ) -> None:
         self.max_distance_px, self.memory = max_distance_px, memory
         self.use_area, self.features = use_area, tuple(features)
-        self.division_offset, self.max_shift_px = division_offset, max_shift_px
+        self.division_offset_fraction, self.max_shift_px = (
+            division_offset_fraction,
+            max_shift_px,
+        )
         self._motion = Motion()
         self._tracks = Tracks.none(len(self.features) + use_area)
         self._timestep: int | None = None
@@ -239,7 +243,7 @@ class StreamingTracker:
         self, scene: _Scene, rows: Places, places: Places
     ) -> tuple[Places, Places]:
         """Return mothers (k,) as rows of tracks, and their cells (k, 2)."""
-        if not (self.division_offset > 0 and len(scene.expected)):
+        if not (self.division_offset_fraction > 0 and len(scene.expected)):
             return np.empty(0, np.intp), np.empty((0, 2), np.intp)
         track_of = np.full(len(scene.found), -1, np.intp)
         track_of[places] = rows
@@ -253,8 +257,9 @@ class StreamingTracker:
             area_before=None if before is None else np.exp(before),
             area_now=None if area is None else np.exp(area),
         )
-        reach_px = min(2 * self._motion.reach_px(), self._motion.spacing_px)
-        divisions = find_divisions(frame, reach_px, self.division_offset)
+        # daughters part by a cell's diameter, however slow the cells are
+        reach_px = _DIVISION_SPACINGS * self._motion.spacing_px
+        divisions = find_divisions(frame, reach_px, self.division_offset_fraction)
         daughters = np.stack([divisions.first, divisions.second], axis=1)
         return divisions.mother, daughters
 

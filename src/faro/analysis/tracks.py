@@ -52,7 +52,7 @@ class Tracks:
         return cls(ids, parents, yx, np.zeros_like(yx), looks, lost)
 
     def at(self, rows: Places | npt.NDArray[np.bool_]) -> Tracks:
-        """Return a copy of some rows."""
+        """Return a copy of some rows, (n,) or (n, 2)."""
         return Tracks(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def with_(self, other: Tracks) -> Tracks:
