@@ -1,3 +1,3 @@
-"""Being written."""
+"""What plug-in authors and tests need: contract checks, fakes, synthetic truth."""
 
 from __future__ import annotations
