@@ -7,6 +7,7 @@ move, which shows that the loop, and not the light alone, does it.
 
 from __future__ import annotations
 
+from math import cos, radians, sin
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,10 @@ IMAGE_SHAPE = (256, 256)
 CELL_SECONDS = 60.0
 """Seconds that the cells live in one second of the demo."""
 UP = (-1.0, 0.0)
-SHIFTS_PX = ((97, 79), (-83, 101), (61, -113), (-71, -59))
-"""Wrong places, one after the other. Far from every cell's own place, and no divisors
-of the field: half a field would pair the cells up, and each pair would steer one
-another. One shift for the whole run would steer each cell by the same neighbour all
-the time, which makes fields of view differ by chance."""
+SHIFT_PX, SHIFT_TURN_DEG = 97.0, 137.5
+"""How far the wrong masks are from the right ones, and how their direction turns from
+one timepoint to the next. One shift for the whole run would steer each cell by the
+same neighbour all the time, which makes fields of view differ by chance."""
 
 
 def demo_events(
@@ -72,6 +72,12 @@ def demo_events(
     return combine(*arms, axis="p")
 
 
+def shift_at(timestep: int) -> tuple[int, int]:
+    """Return how far (dy, dx) in px the wrong mask of a timepoint is from its place."""
+    angle = radians(SHIFT_TURN_DEG * timestep)
+    return round(SHIFT_PX * sin(angle)), round(SHIFT_PX * cos(angle))
+
+
 class ByArm:
     """Lights the upper end of every cell; in the arm "shifted", the wrong place."""
 
@@ -79,12 +85,11 @@ class ByArm:
 
     def __init__(self) -> None:
         self._right = PercentageOfCell(fraction=0.3, direction=UP)
-        self._wrong = [ShiftedMask(self._right, shift) for shift in SHIFTS_PX]
 
     def stimulate(self, context: StimulationContext) -> object:
         """Return the mask (Y, X) of the arm that the frame belongs to."""
         if context.metadata["arm"] == "shifted":
-            wrong = self._wrong[context.timestep % len(self._wrong)]
+            wrong = ShiftedMask(self._right, shift_at(context.timestep))
             return wrong.stimulate(context)
         return self._right.stimulate(context)
 

@@ -8,6 +8,7 @@ import threading
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from faro.analysis import warm_up
 from faro.errors import RefusedError, RunStateError
 from faro.experiment import plan
 from faro.logs import log_to_file
@@ -159,6 +160,8 @@ class Controller:
         )
         if problems or needed is None:
             raise RefusedError(problems)
+        if self._pipeline is not None:
+            warm_up()
         description = self._description(events, stim_mode, notes)
         with ExitStack() as stack:
             if self._writer is not None:
