@@ -76,8 +76,8 @@ class QuirkyBench:
         When the DMD falls asleep.
     blank_wakes
         Whether a blank pattern keeps it awake.
-    stage_arrives
-        Whether the stage gets where it is sent.
+    stage_arrives, stage_sticks
+        Whether the stage gets where it is sent, and whether it is busy for ever then.
     threads_at_release
         Names of the threads alive when the first device was released.
     """
@@ -89,6 +89,7 @@ class QuirkyBench:
     sleeps_after_s: float = SLEEPS_AFTER_S
     blank_wakes: bool = True
     stage_arrives: bool = True
+    stage_sticks: bool = True
     threads_at_release: tuple[str, ...] = ()
     shutter: KeptShutter | None = None
     light: KeptLight | None = None
@@ -166,7 +167,7 @@ class StuckStage(KeptStage):
 
     def set_position_um(self, x_um: float, y_um: float) -> None:
         """Go to (x, y), if it arrives at all."""
-        self.busy_for_ever = True
+        self.busy_for_ever = self.bench.stage_sticks
         if self.bench.stage_arrives:
             super().set_position_um(x_um, y_um)
         else:
@@ -287,6 +288,7 @@ Property,Core,Initialize,0
 {dmd_role}#py ConfigGroup,System,Startup,Camera,Binning,{binning}
 #py ConfigGroup,{group},Green,{light},Green_Level,20
 #py ConfigGroup,{group},CyanStim,{light},Cyan_Level,50
+Property,Core,ChannelGroup,{group}
 """
 
 

@@ -38,8 +38,8 @@ class MoenchSettings(RigSettings):
     """
 
     roi: Roi | None = (0, 60, 800, 800)
-    keep_awake_interval_s: float = Field(60.0, ge=0)
-    keep_awake_exposure_ms: float = Field(100.0, gt=0)
+    keep_awake_interval_s: float = Field(default=60.0, ge=0)
+    keep_awake_exposure_ms: float = Field(default=100.0, gt=0)
     keep_awake_pulse: Pulse = Pulse.LIT
 
 

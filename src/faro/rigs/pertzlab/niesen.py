@@ -34,9 +34,9 @@ class NiesenSettings(RigSettings):
         Do not wait for that: it is awake already.
     """
 
-    light_engine: str = Field("192.168.201.200", pattern=r"^[\w.\-]+(:\d+)?$")
-    light_engine_timeout_s: float = Field(5.0, gt=0)
-    warm_up_s: float = Field(10.0, ge=0)
+    light_engine: str = Field(default="192.168.201.200", pattern=r"^[\w.\-]+(:\d+)?$")
+    light_engine_timeout_s: float = Field(default=5.0, gt=0)
+    warm_up_s: float = Field(default=10.0, ge=0)
     fast_init: bool = False
 
 

@@ -1,0 +1,112 @@
+"""Rigs as declarations: ten lines, any configuration, honest set-up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pytest
+
+from faro.errors import HardwareError
+from faro.microscope.policy import EnginePolicy, RetryPolicy, WaitPolicy
+from faro.rigs.declared import DeclaredRig
+from faro.testing.quirks import quirky_devices, write_configuration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.rigs.conftest import Workshop
+
+QUICK = EnginePolicy(settings=RetryPolicy(tries=3, delay_s=0.001))
+
+
+def test_ten_lines_make_a_rig(tmp_path: Path) -> None:
+    file = write_configuration(tmp_path)
+
+    class Bench(DeclaredRig):
+        """A rig."""
+
+        CONFIG = file
+        CHANNEL_GROUP = "TTL_ERK"
+        POWER_PROPERTIES: ClassVar = {"CyanStim": ("LED", "Cyan_Level")}
+        STARTUP_PRESETS = (("System", "Startup"),)
+
+    with quirky_devices() as devices, Bench(roi=(0, 0, 40, 30)) as bench:
+        assert bench.facts().image_shape == (30, 40)
+    assert devices.diary.of("release")
+    assert "Cyan_Level 0" in devices.diary.lines
+
+
+def test_any_configuration_is_a_rig(workshop: Workshop) -> None:
+    rig, bench = workshop.make(DeclaredRig)
+    assert rig.facts().image_shape == (1024, 1024)
+    assert rig.validate_hardware() == ()
+    assert rig.session.levels().stimulation == ()
+    rig.init_scope()
+    assert bench.diary.of("binning") == ["binning 2"]
+
+
+def test_a_cpp_configuration_needs_no_python_core() -> None:
+    with DeclaredRig(config="MMConfig_demo.cfg") as rig:
+        assert type(rig.mmc).__name__ == "CMMCorePlus"
+        assert rig.facts().image_shape == (512, 512)
+
+
+def test_what_is_declared_for_a_device_that_is_not_there_is_said(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Wrong(DeclaredRig):
+        """Waits for nobody."""
+
+        POLICY = EnginePolicy(
+            waits={"Stage": WaitPolicy(), "StuckStage": WaitPolicy()}, drives_z=False
+        )
+
+    with caplog.at_level(logging.INFO, "faro"):
+        workshop.make(Wrong)
+    said = [record.getMessage() for record in caplog.records]
+    assert "Wrong: no device 'Stage' to wait for" in said
+    assert "Wrong: z positions are left to the autofocus" in said
+    assert not [text for text in said if "StuckStage" in text]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "settings", "message"),
+    [
+        ({"STARTUP_PRESETS": (("System", "Strtup"),)}, {}, r"'Strtup'\) failed 3"),
+        ({}, {"binning": "many"}, "binning 'many' failed 3"),
+        ({}, {"roi": (0, 0, 5000, 10)}, r"ROI \(0, 0, 5000, 10\) failed 3"),
+        ({"CHANNEL_GROUP": "Channel"}, {}, "no group 'Channel'"),
+        (
+            {"labels": {"dmd": None}},
+            {"affine_calibration_matrix": np.eye(3)},
+            "a calibration for a DMD, but no SLM",
+        ),
+    ],
+    ids=["preset", "binning", "roi", "group", "dmd"],
+)
+def test_what_cannot_be_set_up_is_an_error_and_releases_everything(
+    workshop: Workshop,
+    attributes: dict[str, object],
+    settings: dict[str, object],
+    message: str,
+) -> None:
+    labels = attributes.pop("labels", {})
+    assert isinstance(labels, dict)
+    kind = type("Wrong", (DeclaredRig,), {"POLICY": QUICK, **attributes})
+    with quirky_devices() as bench, pytest.raises(HardwareError, match=message):
+        workshop.make(kind, bench=bench, labels=labels, **settings)
+    assert len(bench.diary.of("release")) == 6 - ("dmd" in labels)
+
+
+def test_a_camera_that_takes_another_crop_is_caught(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Rounds(DeclaredRig):
+        """A rig whose camera rounds."""
+
+    rig, _ = workshop.make(Rounds, roi=(0, 0, 40, 30))
+    monkeypatch.setattr(rig.mmc, "getROI", lambda *_: [0, 0, 48, 32])
+    with pytest.raises(HardwareError, match=r"took the ROI \(0, 0, 48, 32\) where"):
+        rig.set_roi()
