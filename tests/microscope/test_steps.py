@@ -29,7 +29,8 @@ def test_a_step_that_exits_costs_no_worker() -> None:
 
 
 def test_when_every_worker_hangs_it_is_said_and_nothing_runs_late() -> None:
-    runner, never, late = StepRunner(workers=2), threading.Event(), threading.Event()
+    runner = StepRunner(workers=2, most=2)
+    never, late = threading.Event(), threading.Event()
     for _ in range(2):
         runner.run("slow", lambda: never.wait(30), 0.02)
     start = time.monotonic()

@@ -28,6 +28,7 @@ class MMDemo(PyMMCoreMicroscope):
 
     CONFIG: ClassVar[str | Path | None] = "MMConfig_demo.cfg"
     CHANNEL_GROUP: ClassVar[str | None] = "Channel"
+    EXCLUSIVE: ClassVar[bool] = False
 
     def __init__(self, micromanager_path: str | Path | None = None) -> None:
         self._folder = micromanager_path or adapter_folder()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import weakref
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from faro.errors import HardwareError, Problem
 from faro.microscope.abstract import AbstractMicroscope, RunThread, group_of
 from faro.microscope.description import describe_core, facts_of, presets_of
 from faro.microscope.engine import FaroEngine
+from faro.microscope.exit_guard import EXIT_GUARD
 from faro.microscope.levels import (
     level_properties,
     light_levels,
@@ -20,12 +22,12 @@ from faro.microscope.levels import (
 )
 from faro.microscope.mmcore import device_labels, load_configuration, new_core
 from faro.microscope.policy import EnginePolicy
+from faro.microscope.rig_lock import RigLock
 from faro.microscope.session import HardwareSession, SessionState
 from faro.microscope.steps import CloseReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from useq import MDAEvent
 
@@ -49,8 +51,8 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             POWER_PROPERTIES = {"CyanStim": ("LED", "Cyan_Level")}
 
     The devices are loaded when the object is made, and released by `shutdown`, by
-    leaving a ``with`` block, or when the object is dropped. A rig that makes its core
-    itself assigns it to ``self.mmc``.
+    leaving a ``with`` block, when the object is dropped, or when the process ends.
+    A rig that makes its core itself assigns it to ``self.mmc``.
     """
 
     MICROMANAGER_PATH: ClassVar[str | Path | None] = None
@@ -77,9 +79,17 @@ class PyMMCoreMicroscope(AbstractMicroscope):
     POLICY: ClassVar[EnginePolicy] = EnginePolicy()
     """The quirks of the rig, for the engine."""
 
+    EXCLUSIVE: ClassVar[bool] = True
+    """Whether the devices can be held once only, on this computer."""
+
     _session: HardwareSession | None = None
     _presets: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     _powers: Mapping[str, Level] = MappingProxyType({})
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: ARG004  those of __init__
+        """Release the same rig of old, before this one gets its core."""
+        EXIT_GUARD.close_rig(cls._class_key())
+        return super().__new__(cls)
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,6 +114,15 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             return
         if old is not None:
             old.close("another core was assigned")
+        for other in EXIT_GUARD.sessions():
+            if isinstance(other, HardwareSession) and other.core is core:
+                other.hand_over()
+        self._session = session = self._new_session(core)
+        dropped = weakref.finalize(self, session.close, "the microscope was dropped")
+        dropped.atexit = False
+        self._lock_rig(session)
+
+    def _new_session(self, core: CMMCorePlus) -> HardwareSession:
         declared = tuple(self.POWER_PROPERTIES.values())
         stimulation = self.STIMULATION_LEVELS
         find = partial(
@@ -112,11 +131,32 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             declared,
             declared if stimulation is None else stimulation,
         )
-        engine = self.make_engine(core)
-        session = HardwareSession(core, engine, find, self._teardown_hook())
-        self._session = session
-        dropped = weakref.finalize(self, session.close, "the microscope was dropped")
-        dropped.atexit = False
+        engine, teardown = self.make_engine(core), self._teardown_hook()
+        return HardwareSession(core, engine, find, teardown, self._rig_key())
+
+    @classmethod
+    def _class_key(cls) -> str:
+        return f"{cls.__module__}.{cls.__qualname__}" if cls.EXCLUSIVE else ""
+
+    def _rig_key(self) -> str:
+        """Return which rig this is, empty if it may be opened more than once."""
+        config = self._configuration()
+        if not self.EXCLUSIVE or config is None:
+            return self._class_key()
+        path = Path(config)
+        return str(path.resolve()) if path.is_file() else str(config)
+
+    def _lock_rig(self, session: HardwareSession) -> None:
+        rig = self._rig_key()
+        if not rig:
+            return
+        lock = RigLock(rig)
+        try:
+            lock.acquire()
+        except BaseException:
+            session.close("the rig could not be locked")
+            raise
+        session.hold(lock)
 
     @property
     def session(self) -> HardwareSession:
@@ -145,6 +185,7 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         if config is None:
             problem = f"{self.name} names no configuration."
             raise HardwareError(problem, remedy="Set CONFIG, or override init_scope.")
+        EXIT_GUARD.close_rig(self._rig_key())
         self.before_load()
         self.mmc = new_core(
             python_devices=self._has_python_devices(),
@@ -152,9 +193,10 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             parallel_init=self.PARALLEL_INIT,
         )
         try:
-            load_configuration(self.mmc, config)
-            self._select_channel_group()
-            self.after_load()
+            with self.session.loading():
+                load_configuration(self.mmc, config)
+                self._select_channel_group()
+                self.after_load()
         except BaseException:
             self.session.close("loading failed")
             raise

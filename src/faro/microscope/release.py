@@ -26,9 +26,20 @@ UNLOAD_BUDGET_S = 2.0
 
 
 def release_devices(
-    core: CMMCorePlus, runner: StepRunner
+    core: CMMCorePlus, runner: StepRunner, *, in_use: bool = False
 ) -> tuple[list[StepResult], tuple[str, ...]]:
     """Stop cameras, apply the shutdown preset, unload, and silence the core.
+
+    Parameters
+    ----------
+    core
+        The core that holds the devices.
+    runner
+        Takes the steps.
+    in_use
+        Whether another thread may be inside of a device. The devices are then
+        unloaded one by one, which waits for such a thread; unloading all at once
+        would delete a device under it.
 
     Returns
     -------
@@ -39,15 +50,20 @@ def release_devices(
         because destroying it would hang or end the process.
     """
     steps = [runner.run(name, step, STEP_BUDGET_S) for name, step in _before(core)]
-    unload = runner.run("unloadAllDevices", core.unloadAllDevices, UNLOAD_BUDGET_S)
-    steps.append(unload)
+    unloaded = False
+    if not in_use:
+        unload = runner.run("unloadAllDevices", core.unloadAllDevices, UNLOAD_BUDGET_S)
+        logger.info("unloadAllDevices: %s, %.3f s", unload.outcome, unload.seconds)
+        steps.append(unload)
+        unloaded = unload.ok
     left: tuple[str, ...] = ()
-    if not unload.ok:
+    if not unloaded:
         steps += _unload_one_by_one(core, runner)
         left = _still_loaded(core, runner)
     steps.append(runner.run("silence the core", lambda: silence(core), STEP_BUDGET_S))
-    if left or any(step.outcome == "hung" for step in steps):
+    if in_use or left or any(step.outcome == "hung" for step in steps):
         keep_for_ever(core)
+    if left:
         logger.error("These devices could not be released: %s", ", ".join(left))
     return steps, left
 

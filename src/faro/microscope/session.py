@@ -6,15 +6,21 @@ import logging
 import os
 import threading
 import time
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from faro.errors import RunStateError
 from faro.microscope.abstract import RunThread
+from faro.microscope.exit_guard import EXIT_GUARD
 from faro.microscope.feed import Feed
 from faro.microscope.levels import LightLevels
 from faro.microscope.light import Darkness
-from faro.microscope.mmcore import check_devices, check_numeric_locale
+from faro.microscope.mmcore import (
+    check_devices,
+    check_numeric_locale,
+    keep_for_ever,
+)
 from faro.microscope.release import release_devices
 from faro.microscope.steps import CloseReport, Outcome, StepResult, StepRunner
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
     from faro.microscope.engine import FaroEngine
     from faro.microscope.mmcore import CMMCorePlus
+    from faro.microscope.rig_lock import RigLock
     from faro.protocols import FrameCallback, MissingCallback
 
 logger = logging.getLogger(__name__)
@@ -32,6 +39,9 @@ logger = logging.getLogger(__name__)
 STOP_BUDGET_S = 0.5
 HOOK_BUDGET_S = 1.5
 JOIN_S = 3.0
+LOAD_S = 60.0
+PATIENCE = 0.8
+"""Share of the time of a process's end that an exposure or a load may take."""
 SECOND_CALLER_S = 30.0
 
 
@@ -47,7 +57,8 @@ class HardwareSession:
     """Owns a core from the first load to the release of its devices.
 
     Knows nothing of the microscope, and does not keep it alive. The core's engine is
-    replaced by ``engine``.
+    replaced by ``engine``. Until it is closed, the `EXIT_GUARD` keeps it alive, and
+    closes it when the process ends.
 
     Parameters
     ----------
@@ -59,6 +70,8 @@ class HardwareSession:
         Returns the light levels of the devices that are loaded now.
     teardown
         Called once, before the devices are unloaded: what the rig does on top.
+    rig
+        Which rig it holds; empty for one that may be opened more than once.
     """
 
     def __init__(
@@ -67,6 +80,7 @@ class HardwareSession:
         engine: FaroEngine,
         find_levels: Callable[[], LightLevels] = LightLevels,
         teardown: Callable[[], object] | None = None,
+        rig: str = "",
     ) -> None:
         self.core, self.engine = core, engine
         self._teardown = teardown
@@ -81,6 +95,10 @@ class HardwareSession:
         self._feed: Feed[MDAEvent] | None = None
         self._thread: RunThread | None = None
         self._on_release: list[tuple[str, Callable[[], object], float]] = []
+        self._loading = threading.Lock()
+        self._loader: threading.Thread | None = None
+        self._rig_lock: RigLock | None = None
+        EXIT_GUARD.add(self, rig)
 
     @property
     def state(self) -> SessionState:
@@ -100,6 +118,31 @@ class HardwareSession:
         microscope alive.
         """
         self._on_release.append((name, step, budget_s))
+
+    # --------------------------------------------------------------------- load
+
+    def hold(self, lock: RigLock) -> None:
+        """Give ``lock`` back when the devices are released."""
+        self._rig_lock = lock
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Load devices inside; a release waits for that, for a while.
+
+        Raises
+        ------
+        RunStateError
+            If the session was closed meanwhile.
+        """
+        with self._loading:
+            self._refuse_when_closed()
+            self._loader = threading.current_thread()
+            yield
+        self._refuse_when_closed()
+
+    def _loads_elsewhere(self) -> bool:
+        here = self._loader is threading.current_thread()
+        return self._loading.locked() and not here
 
     # ---------------------------------------------------------------------- run
 
@@ -131,10 +174,13 @@ class HardwareSession:
             thread.start()
         return thread
 
-    def _refuse_second_run(self) -> None:
+    def _refuse_when_closed(self) -> None:
         if self._state is not SessionState.OPEN:
             problem = f"This microscope is {self._state}."
             raise RunStateError(problem, remedy="Make a new one.")
+
+    def _refuse_second_run(self) -> None:
+        self._refuse_when_closed()
         if self.running:
             problem = "This microscope is acquiring."
             raise RunStateError(problem, remedy="Wait, or call cancel_mda() first.")
@@ -190,6 +236,9 @@ class HardwareSession:
         """Make the sample dark now; return what became of each step. Never raises."""
         if self._pid != os.getpid() or self._state is SessionState.CLOSED:
             return ()
+        if self._loads_elsewhere():
+            logger.info("not made dark (%s): the devices are being loaded", reason)
+            return ()
         steps = self._dark.go()
         failed = [step for step in steps if not step.ok]
         for step in failed:
@@ -200,14 +249,24 @@ class HardwareSession:
 
     # -------------------------------------------------------------------- close
 
-    def close(self, reason: str) -> CloseReport:
+    def close(self, reason: str, within_s: float | None = None) -> CloseReport:
         """End the acquisition, go dark, and unload every device.
 
         Safe to call from any thread, any number of times: the first caller does it,
         the others wait for its report. Does nothing in a forked child.
+
+        Parameters
+        ----------
+        reason
+            Why, for the report.
+        within_s
+            How long it may take in all, where the process ends. None: as long as the
+            exposure takes, and each step its own time.
         """
         if self._pid != os.getpid():
             return CloseReport(f"{reason}: not this process's devices")
+        if within_s is not None:
+            self._runner.hurry(within_s)
         with self._lock:
             first = self._state is SessionState.OPEN
             if first:
@@ -215,32 +274,42 @@ class HardwareSession:
                 self._closer = threading.current_thread()
         if first:
             try:
-                self._close(reason)
+                self._close(reason, within_s)
             finally:
-                self._state = SessionState.CLOSED
-                self._runner.close()
-                self._closed.set()
+                self._let_go()
         elif not self._inside_close():
-            self._closed.wait(SECOND_CALLER_S)
+            self._closed.wait(SECOND_CALLER_S if within_s is None else within_s)
         return self._report
+
+    def _let_go(self) -> None:
+        self._state = SessionState.CLOSED
+        self._runner.close()
+        if self._rig_lock is not None:
+            self._rig_lock.release()
+        EXIT_GUARD.discard(self)
+        self._closed.set()
+
+    def hand_over(self) -> None:
+        """Leave the core, with its devices, to another session."""
+        self.cancel()
+        self._let_go()
 
     def _inside_close(self) -> bool:
         me = threading.current_thread()
         return me is self._closer or self._runner.runs_on(me)
 
-    def _close(self, reason: str) -> None:
+    def _close(self, reason: str, within_s: float | None) -> None:
         start = time.perf_counter()
         steps: list[StepResult] = []
         left: tuple[str, ...] = ()
         try:
             if self.running:
                 steps += self._stop_run()
+            in_use = self._wait_for_load(steps, within_s)
             steps += self.go_dark(reason)
-            if self.running:
-                steps.append(self._join())
-                steps += self.go_dark("the acquisition ended")
+            in_use = self._wait_for_run(steps, within_s) or in_use
             steps += self._own_steps()
-            unloading, left = release_devices(self.core, self._runner)
+            unloading, left = release_devices(self.core, self._runner, in_use=in_use)
             steps += unloading
         finally:
             seconds = round(time.perf_counter() - start, 6)
@@ -248,20 +317,56 @@ class HardwareSession:
             level = logging.INFO if self._report.ok else logging.ERROR
             logger.log(level, "released: %s", self._report.to_json())
 
-    def _join(self) -> StepResult:
+    def _wait_for_run(self, steps: list[StepResult], within_s: float | None) -> bool:
+        """Let an acquisition end; return whether it may still be inside of a device."""
+        if not self.running:
+            return False
+        limit_s = max(JOIN_S, self.engine.exposure_s + 1.0)
+        if within_s is not None:
+            limit_s = min(limit_s, within_s * PATIENCE)
+        joined = self._join(limit_s)
+        steps += [joined, *self.go_dark("the acquisition ended")]
+        return not joined.ok
+
+    def _join(self, limit_s: float) -> StepResult:
         thread, start = self._thread, time.perf_counter()
         if thread is None or thread is threading.current_thread():
             return StepResult("join the acquisition", Outcome.OK, 0.0, "from itself")
-        limit_s = max(JOIN_S, self.engine.exposure_s + 1.0)
         thread.join(limit_s)
         seconds = round(time.perf_counter() - start, 6)
         outcome = Outcome.HUNG if thread.is_alive() else Outcome.OK
         return StepResult("join the acquisition", outcome, seconds)
+
+    def _wait_for_load(self, steps: list[StepResult], within_s: float | None) -> bool:
+        """Let a load end; return whether it still goes on."""
+        if not self._loads_elsewhere():
+            return False
+        start = time.perf_counter()
+        limit_s = LOAD_S if within_s is None else within_s * PATIENCE
+        loaded = self._loading.acquire(timeout=limit_s)
+        if loaded:
+            self._loading.release()
+        seconds = round(time.perf_counter() - start, 6)
+        outcome = Outcome.OK if loaded else Outcome.HUNG
+        steps.append(StepResult("wait for the devices to load", outcome, seconds))
+        return not loaded
 
     def _own_steps(self) -> list[StepResult]:
         run = self._runner.run
         steps = [run(*step) for step in reversed(self._on_release)]
         self._on_release.clear()
         if self._teardown is not None:
-            steps.append(run("_teardown_hardware", self._teardown, HOOK_BUDGET_S))
+            step = run("_teardown_hardware", self._teardown, HOOK_BUDGET_S)
+            logger.info("_teardown_hardware: %s, %.3f s", step.outcome, step.seconds)
+            steps.append(step)
         return steps
+
+    def abandon(self) -> None:
+        """Forget the devices without touching them; for a forked child.
+
+        The core is kept for ever, because destroying it would release the parent's
+        devices.
+        """
+        keep_for_ever(self.core)
+        if self._rig_lock is not None:
+            self._rig_lock.abandon()

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Job: TypeAlias = "_Job | None"
+
+MOST_WORKERS = 32
+LEAST_BUDGET_S = 0.1
 
 
 class Outcome(StrEnum):
@@ -118,21 +122,39 @@ class StepRunner:
     Parameters
     ----------
     workers
-        How many steps may hang before no further step can be taken.
+        How many steps may hang before no further step can be taken where no thread
+        can be started any more; elsewhere a worker that hangs is replaced.
+    most
+        How many workers there may be in all.
     """
 
-    def __init__(self, workers: int = 4) -> None:
+    def __init__(self, workers: int = 4, most: int = MOST_WORKERS) -> None:
+        self._most = max(workers, most)
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(
-                target=_work, args=(self._jobs,), name=f"faro-step-{n}", daemon=True
-            )
-            for n in range(workers)
-        ]
-        for thread in self._threads:
-            thread.start()
-        self._dismissal = weakref.finalize(self, _dismiss, self._jobs, workers)
+        self._threads: list[threading.Thread] = []
+        self._deadline_s: float | None = None
+        for _ in range(workers):
+            self._add_worker()
+        self._dismissal = weakref.finalize(self, _dismiss, self._jobs, self._most)
         self._dismissal.atexit = False
+
+    def _add_worker(self) -> None:
+        name = f"faro-step-{len(self._threads)}"
+        work = threading.Thread(
+            target=_work, args=(self._jobs,), name=name, daemon=True
+        )
+        work.start()
+        self._threads.append(work)
+
+    def _replace_worker(self) -> None:
+        """Start a worker for one that hangs, unless the process ends already."""
+        if len(self._threads) < self._most:
+            with suppress(RuntimeError):
+                self._add_worker()
+
+    def hurry(self, within_s: float) -> None:
+        """Let all steps together take ``within_s`` from now, each at least a moment."""
+        self._deadline_s = time.perf_counter() + within_s
 
     def close(self) -> None:
         """Let the workers go; no step can be taken after this. Safe to call twice."""
@@ -147,15 +169,18 @@ class StepRunner:
     ) -> StepResult:
         """Run ``action`` and wait for it, at most ``budget_s``. Never raises."""
         start = time.perf_counter()
+        if self._deadline_s is not None:
+            budget_s = min(budget_s, max(LEAST_BUDGET_S, self._deadline_s - start))
         job = _Job(action)
         self._jobs.put(job)
         finished = job.done.wait(budget_s)
         seconds = round(time.perf_counter() - start, 6)
         if not finished:
             job.dropped = True
-            detail = f"not done after {budget_s:g} s"
+            detail = f"not done after {budget_s:.3g} s"
             if not job.started:
                 detail = "not started: every worker hangs"
+            self._replace_worker()
             return StepResult(name, Outcome.HUNG, seconds, detail)
         if job.error is not None:
             detail = f"{type(job.error).__name__}: {job.error}"

@@ -256,6 +256,7 @@ class DiaryMicroscope(PyMMCoreMicroscope):
     """
 
     CHANNEL_GROUP: ClassVar[str | None] = "Channel"
+    EXCLUSIVE: ClassVar[bool] = False
     POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = {
         "CyanStim": ("LED", "Cyan_Level")
     }

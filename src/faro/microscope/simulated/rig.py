@@ -100,6 +100,7 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
     MICROMANAGER_PATH: ClassVar[str | Path | None] = FOLDER
     CONFIG: ClassVar[str | Path | None] = FOLDER / "simulated.cfg"
     CHANNEL_GROUP: ClassVar[str | None] = "Channel"
+    EXCLUSIVE: ClassVar[bool] = False
     PYTHON_DEVICES: ClassVar[bool] = True
     POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = MappingProxyType(
         {"CyanStim": ("LED", "Cyan_Level")}
