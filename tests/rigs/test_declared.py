@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from faro.errors import HardwareError
-from faro.microscope.policy import EnginePolicy, RetryPolicy, WaitPolicy
+from faro.microscope.policy import EnginePolicy, RetryPolicy, Wait, WaitPolicy
 from faro.rigs.declared import DeclaredRig
+from faro.testing.microscope import event_of
 from faro.testing.quirks import quirky_devices, write_configuration
 
 if TYPE_CHECKING:
@@ -69,6 +70,22 @@ def test_what_is_declared_for_a_device_that_is_not_there_is_said(
     assert "Wrong: no device 'Stage' to wait for" in said
     assert "Wrong: z positions are left to the autofocus" in said
     assert not [text for text in said if "StuckStage" in text]
+
+
+def test_a_device_is_waited_for_by_its_label_or_its_name(workshop: Workshop) -> None:
+    class ByName(DeclaredRig):
+        """Its stage is busy for ever."""
+
+        POLICY = EnginePolicy(
+            wait=WaitPolicy(deadline_s=0.05),
+            waits={"StuckStage": WaitPolicy(Wait.POSITION)},
+        )
+
+    rig, _ = workshop.make(ByName)
+    thread = rig.run_mda(iter([event_of(exposure=1, x_pos=3)]))
+    thread.join(20)
+    assert thread.error is None
+    assert rig.mmc.deviceBusy("TIXYDrive")
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ class SleepyDmd(KeptSlm):
     The first pattern that it is sent while asleep is not shown; it only wakes it.
     """
 
-    overlap = "Off"
+    overlap = "On"
 
     def __init__(self) -> None:
         self.bench = _bench()
