@@ -38,11 +38,24 @@ class Ending:
         How long a microscope may take to be built.
     leave
         Ends the process with an exit code, whatever its threads do.
+    release_s
+        How long the microscope may take to shut down.
+
+    Attributes
+    ----------
+    reason
+        Why the host is ending; empty while it is not.
     """
 
-    def __init__(self, build_s: float, leave: Callable[[int], object]) -> None:
-        self._build_s, self._leave = build_s, leave
+    def __init__(
+        self,
+        build_s: float,
+        leave: Callable[[int], object],
+        release_s: float = RELEASE_S,
+    ) -> None:
+        self._build_s, self._release_s, self._leave = build_s, release_s, leave
         self._reasons: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.reason = ""
         self._runner = StepRunner(3)
         self._building = False
         self._built = threading.Event()
@@ -74,7 +87,7 @@ class Ending:
         self._built.set()
 
     def _work(self) -> None:
-        reason = self._reasons.get()
+        self.reason = reason = self._reasons.get()
         start = time.perf_counter()
         code = NOT_RELEASED
         try:
@@ -102,7 +115,11 @@ class Ending:
             return (), ()
         dark = run("go dark", lambda: microscope.go_dark(reason), DARK_S)
         reports: list[object] = []
-        step = run("shutdown", lambda: reports.append(microscope.shutdown()), RELEASE_S)
+
+        def shutdown() -> None:
+            reports.append(microscope.shutdown())
+
+        step = run("shutdown", shutdown, self._release_s)
         inner = reports[0] if reports else None
         if step.ok and isinstance(inner, CloseReport):
             return (dark, *inner.steps), inner.left

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faro.errors import HardwareError
@@ -194,23 +195,32 @@ def this_platform(name: str = sys.platform) -> Platform:
 
 
 def start_process(
-    command: Sequence[str], log: BinaryIO, platform: Platform
+    command: Sequence[str],
+    log: BinaryIO,
+    platform: Platform,
+    popen: Callable[..., HostProcess] = subprocess.Popen,
 ) -> HostProcess:
     """Start a process that no signal to our group and no job of ours reaches.
 
     Its stdin and stdout are pipes, its stderr is ``log``.
     """
+    start = partial(_start, command, log, popen)
     *others, last = platform.creation_flags
     for flags in others:
         try:
-            return _popen(command, log, flags)
+            return start(flags)
         except PermissionError:
             logger.info("A process cannot be started with flags %#x.", flags)
-    return _popen(command, log, last)
+    return start(last)
 
 
-def _popen(command: Sequence[str], log: BinaryIO, flags: int) -> HostProcess:
-    return subprocess.Popen(
+def _start(
+    command: Sequence[str],
+    log: BinaryIO,
+    popen: Callable[..., HostProcess],
+    flags: int,
+) -> HostProcess:
+    return popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

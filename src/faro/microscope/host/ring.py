@@ -130,10 +130,12 @@ class ReadRing:
         start, kind = slot * self._slot_bytes, np.dtype(dtype)
         n_bytes = shape[0] * shape[1] * kind.itemsize
         place = self._memory.view()[start : start + n_bytes]
-        pixels: PixelArray = np.frombuffer(place, kind).reshape(shape)
+        frame: PixelArray = np.frombuffer(place, kind)
+        # Views of the frame, which is what is handed out, keep it alive.
+        pixels = frame.reshape(shape)
         if len(self._kept) < self._slots - SPARE:
             self._kept.add(slot)
-            weakref.finalize(place, self._let_go, slot).atexit = False
+            weakref.finalize(frame, self._let_go, slot).atexit = False
         else:
             pixels = pixels.copy()
             self._freed.append(slot)

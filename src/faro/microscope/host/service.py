@@ -113,7 +113,9 @@ class Service:
             if isinstance(request, say.Plain) and request.verb == "shutdown":
                 self._shutdown(request.id)
                 return
+            self._refuse_at_the_end()
             value = self._do(request)
+            self._refuse_at_the_end()
         except Exception as error:
             logger.exception("%s failed", request.verb)
             self._send(say.Reply(id=request.id, error=say.ErrorNote.of(error)))
@@ -121,6 +123,12 @@ class Service:
             self._send(say.Reply(id=request.id, value=value))
         finally:
             self._busy.release()
+
+    def _refuse_at_the_end(self) -> None:
+        """Raise HardwareError when devices are being released, or may be half gone."""
+        if self._ending.reason:
+            problem = f"The device host is ending: {self._ending.reason}."
+            raise HardwareError(problem, remedy="Make a new microscope.")
 
     def _send(self, reply: say.Reply) -> None:
         try:
