@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from faro.run import RunSummary
 
 ARMS = ("loop", "control", "shifted")
-FOVS_PER_ARM = 5
+FOVS_PER_ARM = 4
 TIMEPOINTS = 24
 FIRST_STIMULATED = 4
 INTERVAL_S = 1.5
