@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -127,3 +131,40 @@ def test_a_camera_that_takes_another_crop_is_caught(
     monkeypatch.setattr(rig.mmc, "getROI", lambda *_: [0, 0, 48, 32])
     with pytest.raises(HardwareError, match=r"took the ROI \(0, 0, 48, 32\) where"):
         rig.set_roi()
+
+
+COMMA = """
+import locale, sys
+locale.setlocale(locale.LC_ALL, "")
+assert locale.localeconv()["decimal_point"] == ","
+from faro.errors import HardwareError
+from faro.rigs.declared import DeclaredRig
+with DeclaredRig(config="MMConfig_demo.cfg") as rig:
+    rig.mmc.setProperty("Camera", "Exposure", 7.5)
+    print(float(rig.mmc.getProperty("Camera", "Exposure")))
+    locale.setlocale(locale.LC_NUMERIC, "")
+    try:
+        rig.run_mda(iter([]))
+    except HardwareError as error:
+        print(error)
+"""
+
+
+def test_under_a_decimal_comma_a_rig_reads_and_writes_points(tmp_path: Path) -> None:
+    name, localedef = "de_DE.UTF-8", shutil.which("localedef")
+    if localedef is None:
+        pytest.skip("needs localedef, to make a locale with a decimal comma")
+    make = [localedef, "-i", "de_DE", "-f", "UTF-8", str(tmp_path / name)]
+    if subprocess.run(make, capture_output=True, check=False).returncode:
+        pytest.skip("needs the source of the locale de_DE")
+    done = subprocess.run(
+        [sys.executable, "-c", COMMA],
+        env=dict(os.environ, LOCPATH=str(tmp_path), LC_ALL=name),  # noqa: TID251  handed on
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    exposure, error = done.stdout.splitlines()
+    assert exposure == "7.5"
+    assert error.startswith("Numbers are written with ','")

@@ -183,10 +183,10 @@ class NotedFocus(KeptDevice, unicore.StageDevice):
         bench = _bench()
         super().__init__("Z", bench.diary, bench.faults)
 
-    def set_position_um(self, val: float) -> None:
+    def set_position_um(self, z_um: float) -> None:
         """Go to z."""
-        self.do(f"z {val:g}")
-        self._z_um = float(val)
+        self.do(f"z {z_um:g}")
+        self._z_um = float(z_um)
 
     def get_position_um(self) -> float:
         """Return z."""
