@@ -145,15 +145,19 @@ class Follower:
 
     def _open_ring(self, message: say.NewRing) -> None:
         old = self._ring
-        self._ring = ReadRing(message.ring, message.slots, message.slot_bytes)
+        try:
+            self._ring = ReadRing(message.ring, message.slots, message.slot_bytes)
+        except FileNotFoundError:
+            logger.info("The host took its shared memory back: the run is over.")
+            return
         self._link.runs.send(say.Attached(ring=message.ring))
         if old is not None:
             old.close()
 
     def _take_frame(self, head: say.FrameHead) -> None:
         ring = self._ring
-        if ring is None:
-            problem = "A frame came without shared memory."
+        if ring is None or ring.name != head.ring:
+            problem = f"A frame came in shared memory {head.ring!r}, which is not open."
             raise WireError(problem)
         pixels = ring.read(head.slot, head.shape, head.dtype)
         event = self._event(head.number)

@@ -57,6 +57,12 @@ class FrameSlots:
             raise HardwareError(problem, remedy="")
         return self._ring
 
+    def drop(self) -> None:
+        """Do without a ring, which the client did not open."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
     def fits(self, frame_bytes: int) -> bool:
         """Return whether a frame of that size has a place."""
         return self._ring is not None and frame_bytes <= self._ring.slot_bytes
@@ -205,6 +211,9 @@ class HostedRun:
                 message, _ = self._receive()
                 if isinstance(message, say.Attached) and message.ring == ring.name:
                     return
+        except BaseException:
+            self._slots.drop()
+            raise
         finally:
             ring.forget_name()
 
