@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from faro import open_run
-from faro.cli.demo import INTERVAL_S, TIMEPOINTS, carry_out, demo_events
+from faro.cli.demo import INTERVAL_S, TIMEPOINTS, carry_out, demo_events, simulated
 from faro.view import facts_of
 
 LEVEL = 0.05
@@ -36,7 +36,8 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- |")
     for seed in range(given.seeds):
         path = folder / f"seed-{seed}"
-        summary = carry_out(path, seed, events, speed=given.speed)
+        microscope = simulated(seed, speed=given.speed)
+        summary = carry_out(path, seed, events, microscope=microscope)
         if not summary.completed or summary.n_errors:
             message = f"Seed {seed} did not complete cleanly: {summary}"
             raise SystemExit(message)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import faro
 from faro.cli import app
-from faro.cli.demo import carry_out, demo_events
+from faro.cli.demo import carry_out, demo_events, simulated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,8 @@ SPEED = 5
 
 def small_demo(path: Path, seed: int = 3) -> None:
     events = demo_events(fovs_per_arm=1, timepoints=8, interval_s=0.3)
-    summary = carry_out(path, seed, events, speed=SPEED)
+    microscope = simulated(seed, speed=SPEED)
+    summary = carry_out(path, seed, events, microscope=microscope)
     assert summary.completed
     assert (summary.n_stacks, summary.n_errors, summary.n_skipped) == (24, 0, 0)
     assert summary.n_stimulated == 8

@@ -29,11 +29,19 @@ Out = Annotated[
 ]
 
 
-def _call(module: str, function: str, *args: object) -> None:
+InProcess = Annotated[
+    bool,
+    typer.Option(
+        "--in-process", help="Load the devices in this process, not in a device host."
+    ),
+]
+
+
+def _call(module: str, function: str, *args: object, **options: object) -> None:
     """Run one command; its module is imported now, so that ``--help`` is quick."""
     try:
         command: Any = getattr(import_module(module), function)
-        code = command(Console(highlight=False, soft_wrap=True), *args)
+        code = command(Console(highlight=False, soft_wrap=True), *args, **options)
     except FaroError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             f"[bold red]Error:[/] {error}"
@@ -48,9 +56,11 @@ def _call(module: str, function: str, *args: object) -> None:
 def demo(
     output: Out = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated sample.")] = 0,
+    *,
+    in_process: InProcess = False,
 ) -> None:
     """Run a whole feedback experiment on a simulated microscope, and report it."""
-    _call("faro.cli.demo", "run_demo", output, seed)
+    _call("faro.cli.demo", "run_demo", output, seed, hosted=not in_process)
 
 
 @app.command()

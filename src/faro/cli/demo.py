@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from math import cos, radians, sin
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faro.analysis import ErkKtrFeatures, LocalThresholdSegmenter, StreamingTracker
 from faro.cli.reporting import tell_what_there_is
 from faro.experiment import PowerChannel, RTMSequence, combine
+from faro.microscope.host import host
 from faro.microscope.simulated import SimulatedMicroscope
 from faro.run import Controller, ImageProcessingPipeline
 from faro.stimulation import PercentageOfCell, ShiftedMask
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from faro.experiment import RTMEvent
+    from faro.microscope import AbstractMicroscope
     from faro.protocols import StimulationContext
     from faro.run import RunSummary
 
@@ -104,16 +106,46 @@ def demo_pipeline() -> ImageProcessingPipeline:
     )
 
 
-def run_demo(console: Console, output: Path | None, seed: int) -> int:
-    """Run the demo, write its report, print a summary; return the exit code."""
+def run_demo(
+    console: Console, output: Path | None, seed: int, *, hosted: bool = True
+) -> int:
+    """Run the demo, write its report, print a summary; return the exit code.
+
+    The microscope runs in a device host, so that it goes dark and is released even
+    if this process is killed; with ``hosted`` false it runs in this process.
+    """
     path = output or next_free(Path("faro-demo"))
     console.print(
         f"A simulated microscope: {len(ARMS)} arms x {FOVS_PER_ARM} fields of view, "
         f"{TIMEPOINTS} timepoints every {INTERVAL_S:g} s."
     )
-    summary = carry_out(path, seed, demo_events(), progress=True)
+    made = simulated(seed, hosted=hosted)
+    summary = carry_out(path, seed, demo_events(), microscope=made, progress=True)
     tell_what_there_is(console, path)
     return 0 if summary.completed and not summary.n_errors else 1
+
+
+def simulated(seed: int, *, speed: int = 1, hosted: bool = False) -> AbstractMicroscope:
+    """Return the demo's microscope.
+
+    Parameters
+    ----------
+    seed
+        Seed of the sample.
+    speed
+        How much faster the cells live; events ``speed`` times closer in time then
+        give the same experiment.
+    hosted
+        Run it in a process of its own.
+    """
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "image_shape": IMAGE_SHAPE,
+        "time_scale": CELL_SECONDS * speed,
+    }
+    if hosted:
+        return host(SimulatedMicroscope, **settings)
+    return SimulatedMicroscope(**settings)
 
 
 def carry_out(
@@ -121,7 +153,7 @@ def carry_out(
     seed: int,
     events: tuple[RTMEvent, ...],
     *,
-    speed: int = 1,
+    microscope: AbstractMicroscope | None = None,
     progress: bool = False,
 ) -> RunSummary:
     """Run the demo's loop on a new simulated microscope; return what became of it.
@@ -134,16 +166,13 @@ def carry_out(
         Seed of the sample.
     events
         Of `demo_events`.
-    speed
-        How much faster the cells live; events ``speed`` times closer in time then
-        give the same experiment.
+    microscope
+        Shut down at the end; `simulated` by default.
     progress
         Show a live line.
     """
     notes = {"name": "faro demo", "seed": seed, "stim_direction": list(UP)}
-    with SimulatedMicroscope(
-        seed=seed, image_shape=IMAGE_SHAPE, time_scale=CELL_SECONDS * speed
-    ) as microscope:
+    with microscope or simulated(seed) as microscope:
         controller = Controller(microscope, demo_pipeline(), writer=OmeZarrWriter(path))
         return controller.run_experiment(
             events, stim_mode="current", progress=progress, notes=notes
