@@ -88,3 +88,8 @@ def test_every_public_name_loads_from_a_public_room() -> None:
 def test_a_name_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(AttributeError, match="module 'faro' has no attribute 'Contrl'"):
         getattr(faro, "Contrl")  # noqa: B009  a type checker would refuse it
+
+
+def test_names_of_the_public_project_that_we_lack_point_to_ours() -> None:
+    with pytest.raises(AttributeError, match=r"instead: faro.host\(Moench\)"):
+        getattr(faro, "PymmcoreProxyMic")  # noqa: B009  a type checker would refuse it

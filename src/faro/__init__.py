@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ReplayMicroscope,
         SimulatedMicroscope,
     )
+    from faro.microscope.host import host
     from faro.rigs.pertzlab import Jungfrau, Moench, Niesen
     from faro.run import Controller, ImageProcessingPipeline
     from faro.storage import OmeZarrWriter, open_run
@@ -48,8 +49,15 @@ _HOMES = {
     "SegmentationMethod": "faro.analysis",
     "SimulatedMicroscope": "faro.microscope",
     "combine": "faro.experiment",
+    "host": "faro.microscope.host",
     "open_run": "faro.storage",
 }
+
+_ELSEWHERE = {
+    "PymmcoreProxyMic": "faro.host(Moench) runs a microscope in a process of its own",
+    "ControllerSimulated": "give ReplayMicroscope(faro.open_run(DIR)) to Controller",
+}
+"""What the public FARO project has under a name that we do not, and what to use."""
 
 __all__ = [
     "DMD",
@@ -72,6 +80,7 @@ __all__ = [
     "SegmentationMethod",
     "SimulatedMicroscope",
     "combine",
+    "host",
     "open_run",
 ]
 
@@ -82,6 +91,8 @@ if not TYPE_CHECKING:  # a type checker must see misspelt names
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
         message = f"module 'faro' has no attribute {name!r}"
+        if name in _ELSEWHERE:
+            message += f"; instead: {_ELSEWHERE[name]}"
         raise AttributeError(message)
 
 
