@@ -205,8 +205,6 @@ class ExitGuard:
             job = jobs.get()
             try:
                 self._end(job, ending)
-            except BaseException:
-                logger.exception("The release at the end of the process failed.")
             finally:
                 job.done.set()
 
@@ -220,7 +218,10 @@ class ExitGuard:
         deadline_s = time.perf_counter() + CLOSE_S
         for session in sessions:
             left_s = max(0.0, deadline_s - time.perf_counter())
-            session.close(job.reason, left_s)
+            try:
+                session.close(job.reason, left_s)
+            except BaseException:
+                logger.exception("A release at the end of the process failed.")
 
 
 class _Ending:

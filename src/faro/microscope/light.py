@@ -57,20 +57,25 @@ class Darkness:
             logger.error("The light levels were not looked up: %s", found.detail)
         return self._known
 
-    def go(self) -> tuple[StepResult, ...]:
+    def go(self, *, look: bool = True) -> tuple[StepResult, ...]:
         """Make the sample dark now; return what became of each step.
 
         Two threads that ask at once are served one after the other.
+
+        Parameters
+        ----------
+        look
+            Whether to look the light levels up again. Not while an exposure may be
+            under way: a camera that is busy would keep us waiting.
         """
         alone = self._turn.acquire(timeout=DARK_BUDGET_S)
         try:
-            return self._take_steps()
+            return self._take_steps(self.levels() if look else self._known)
         finally:
             if alone:
                 self._turn.release()
 
-    def _take_steps(self) -> tuple[StepResult, ...]:
-        levels = self.levels()
+    def _take_steps(self, levels: LightLevels) -> tuple[StepResult, ...]:
         steps: list[tuple[str, Callable[[], object]]] = []
         steps += [self._off(level) for level in levels.stimulation]
         steps += [self._blank(label) for label in self._labels(DeviceType.SLMDevice)]

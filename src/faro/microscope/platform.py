@@ -8,10 +8,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+LOCK_MODULE: Any
 if sys.platform == "win32":
     import msvcrt
 
-    LOCK_MODULE: Any = msvcrt
+    LOCK_MODULE = msvcrt
 else:
     import fcntl
 

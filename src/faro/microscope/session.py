@@ -40,8 +40,8 @@ STOP_BUDGET_S = 0.5
 HOOK_BUDGET_S = 1.5
 JOIN_S = 3.0
 LOAD_S = 60.0
-PATIENCE = 0.8
-"""Share of the time of a process's end that an exposure or a load may take."""
+RESERVE_S = 0.6
+"""Of the time of a process's end, what an exposure or a load must leave."""
 SECOND_CALLER_S = 30.0
 
 
@@ -165,6 +165,7 @@ class HardwareSession:
             self._refuse_second_run()
             check_numeric_locale()
             check_devices(self.core)
+            self._dark.levels()
             feed = Feed(events)
             self.engine.begin(on_frame, on_missing)
             thread = RunThread(
@@ -239,7 +240,7 @@ class HardwareSession:
         if self._loads_elsewhere():
             logger.info("not made dark (%s): the devices are being loaded", reason)
             return ()
-        steps = self._dark.go()
+        steps = self._dark.go(look=not self.running)
         failed = [step for step in steps if not step.ok]
         for step in failed:
             logger.error("NOT DARK: %s %s: %s", step.name, step.outcome, step.detail)
@@ -274,7 +275,7 @@ class HardwareSession:
                 self._closer = threading.current_thread()
         if first:
             try:
-                self._close(reason, within_s)
+                self._close(reason)
             finally:
                 self._let_go()
         elif not self._inside_close():
@@ -298,16 +299,16 @@ class HardwareSession:
         me = threading.current_thread()
         return me is self._closer or self._runner.runs_on(me)
 
-    def _close(self, reason: str, within_s: float | None) -> None:
+    def _close(self, reason: str) -> None:
         start = time.perf_counter()
         steps: list[StepResult] = []
         left: tuple[str, ...] = ()
         try:
             if self.running:
                 steps += self._stop_run()
-            in_use = self._wait_for_load(steps, within_s)
+            in_use = self._wait_for_load(steps)
             steps += self.go_dark(reason)
-            in_use = self._wait_for_run(steps, within_s) or in_use
+            in_use = self._wait_for_run(steps) or in_use
             steps += self._own_steps()
             unloading, left = release_devices(self.core, self._runner, in_use=in_use)
             steps += unloading
@@ -317,14 +318,12 @@ class HardwareSession:
             level = logging.INFO if self._report.ok else logging.ERROR
             logger.log(level, "released: %s", self._report.to_json())
 
-    def _wait_for_run(self, steps: list[StepResult], within_s: float | None) -> bool:
+    def _wait_for_run(self, steps: list[StepResult]) -> bool:
         """Let an acquisition end; return whether it may still be inside of a device."""
         if not self.running:
             return False
         limit_s = max(JOIN_S, self.engine.exposure_s + 1.0)
-        if within_s is not None:
-            limit_s = min(limit_s, within_s * PATIENCE)
-        joined = self._join(limit_s)
+        joined = self._join(min(limit_s, self._runner.time_left_s(RESERVE_S)))
         steps += [joined, *self.go_dark("the acquisition ended")]
         return not joined.ok
 
@@ -337,12 +336,12 @@ class HardwareSession:
         outcome = Outcome.HUNG if thread.is_alive() else Outcome.OK
         return StepResult("join the acquisition", outcome, seconds)
 
-    def _wait_for_load(self, steps: list[StepResult], within_s: float | None) -> bool:
+    def _wait_for_load(self, steps: list[StepResult]) -> bool:
         """Let a load end; return whether it still goes on."""
         if not self._loads_elsewhere():
             return False
         start = time.perf_counter()
-        limit_s = LOAD_S if within_s is None else within_s * PATIENCE
+        limit_s = min(LOAD_S, self._runner.time_left_s(RESERVE_S))
         loaded = self._loading.acquire(timeout=limit_s)
         if loaded:
             self._loading.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import queue
 import threading
 import time
@@ -155,6 +156,13 @@ class StepRunner:
     def hurry(self, within_s: float) -> None:
         """Let all steps together take ``within_s`` from now, each at least a moment."""
         self._deadline_s = time.perf_counter() + within_s
+
+    def time_left_s(self, reserve_s: float) -> float:
+        """Return what is left of the time of `hurry`, less ``reserve_s``."""
+        if self._deadline_s is None:
+            return math.inf
+        left_s = self._deadline_s - time.perf_counter() - reserve_s
+        return max(LEAST_BUDGET_S, left_s)
 
     def close(self) -> None:
         """Let the workers go; no step can be taken after this. Safe to call twice."""

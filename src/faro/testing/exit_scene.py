@@ -1,0 +1,155 @@
+"""What the scripts of the exit matrix use: a lit microscope, marks, a log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from faro.microscope.demo import MMDemo
+from faro.microscope.mmcore import device_labels
+from faro.microscope.pymmcore import PyMMCoreMicroscope
+from faro.testing.microscope import event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from useq import MDAEvent
+
+    from faro.microscope.abstract import RunThread
+    from faro.microscope.levels import Level
+
+FRAME_S = 20.0
+
+
+class ExclusiveRig(PyMMCoreMicroscope):
+    """A rig with the DMD that one process can hold; ten lines, as a user writes it."""
+
+    CHANNEL_GROUP: ClassVar[str | None] = "Channel"
+    PYTHON_DEVICES: ClassVar[bool] = True
+    POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = {
+        "CyanStim": ("LED", "Cyan_Level")
+    }
+
+    def __init__(self, config: str) -> None:
+        self._config = config
+        super().__init__()
+
+    def _configuration(self) -> str:
+        return self._config
+
+
+class Scene:
+    """One process of the matrix; reads what it is from its first argument."""
+
+    def __init__(self) -> None:
+        given = json.loads(sys.argv[1])
+        self.core, self.config = str(given["core"]), str(given["config"])
+        self._marks = Path(given["marks"])
+        logger = logging.getLogger("faro")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(_Marks(self.mark))
+
+    def mark(self, what: str) -> None:
+        """Write down ``what`` happens now."""
+        line = json.dumps({"t": time.monotonic(), "what": what})
+        with self._marks.open("a", encoding="utf-8") as marks:
+            marks.write(line + "\n")
+
+    def end(self) -> None:
+        """Say that the process ends from here on."""
+        self.mark("END")
+
+    def ready(self, seconds: float = 60.0) -> None:
+        """Say that a signal may come, and wait for it."""
+        self.mark("READY")
+        time.sleep(seconds)
+
+    def open(self) -> PyMMCoreMicroscope:
+        """Return the microscope of this process."""
+        if self.core == "cpp":
+            return MMDemo()
+        return ExclusiveRig(self.config)
+
+    def lit(self) -> PyMMCoreMicroscope:
+        """Return the microscope, with the light on."""
+        microscope = self.open()
+        self.light(microscope)
+        return microscope
+
+    def light(self, microscope: PyMMCoreMicroscope) -> None:
+        """Switch the light on, by hand."""
+        core = microscope.mmc
+        core.setShutterOpen(True)
+        if self.core == "uni":
+            core.setProperty("LED", "Cyan_Level", 50)
+            core.setSLMPixelsTo("DMD", 255)
+            core.displaySLMImage("DMD")
+        self.mark("LIT")
+
+    def start(
+        self,
+        microscope: PyMMCoreMicroscope,
+        n_events: int = 400,
+        exposure_ms: float = 10.0,
+        *,
+        blocked: bool = False,
+    ) -> RunThread:
+        """Start a run, and return when its first frame is there, with the light on.
+
+        It is fed ``n_events`` events, 100 a second at most; or, with ``blocked``, one
+        event and then nothing, from a queue.
+        """
+        first = threading.Event()
+        feed: queue.Queue[MDAEvent] = queue.Queue()
+        event = event_of(channel=self.channel, exposure=exposure_ms)
+
+        def events() -> Iterator[MDAEvent]:
+            yield event_of(channel=self.channel, exposure=1)
+            for _ in range(n_events):
+                yield feed.get() if blocked else event
+
+        microscope.connect_frame(lambda *_: first.set())
+        thread = microscope.run_mda(events())
+        if not first.wait(FRAME_S):
+            message = "no frame came"
+            raise TimeoutError(message)
+        time.sleep(0.2)
+        self.light(microscope)
+        return thread
+
+    @property
+    def channel(self) -> str:
+        """The preset that events use."""
+        return "CyanStim" if self.core == "uni" else "DAPI"
+
+    def usable(self, microscope: PyMMCoreMicroscope) -> None:
+        """Raise if the devices are not loaded, or no frame can be taken."""
+        labels = device_labels(microscope.mmc)
+        if "Camera" not in labels:
+            message = f"only {labels} are loaded"
+            raise RuntimeError(message)
+        frames: list[object] = []
+        microscope.connect_frame(lambda *_: frames.append(1))
+        events = [event_of(channel=self.channel, exposure=1)]
+        microscope.run_mda(iter(events)).join(FRAME_S)
+        if not frames:
+            message = "no frame could be taken"
+            raise RuntimeError(message)
+        self.mark("USABLE")
+
+
+class _Marks(logging.Handler):
+    """Writes log messages down as marks."""
+
+    def __init__(self, mark: Callable[[str], None]) -> None:
+        super().__init__()
+        self._mark = mark
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._mark(f"LOG {record.levelname} {record.getMessage()}")
