@@ -101,15 +101,15 @@ class ExitResult:
 class _Process:
     """One script of the matrix, running."""
 
-    def __init__(self, folder: Path, script: str, core: Core, config: Path) -> None:
+    def __init__(self, folder: Path, script: str, given: dict[str, str]) -> None:
         folder.mkdir(parents=True)
         self._marks, self._output = folder / "marks.jsonl", folder / "output.txt"
         (folder / "script.py").write_text(script, encoding="utf-8")
-        given = {"core": core, "config": str(config), "marks": str(self._marks)}
-        self._python = sys.executable
+        given |= {"marks": str(self._marks)}
+        python = given["python"]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [self._python, str(folder / "script.py"), json.dumps(given)],
+                [python, str(folder / "script.py"), json.dumps(given)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -155,12 +155,18 @@ class _Process:
         return self._output.read_text(encoding="utf-8", errors="replace")
 
 
-def run_case(case: ExitCase, core: Core, folder: Path) -> ExitResult:
-    """Run ``case`` in ``folder``, which is empty; return how it ended."""
+def run_case(
+    case: ExitCase, core: Core, folder: Path, python: str = sys.executable
+) -> ExitResult:
+    """Run ``case`` in ``folder``, which is empty; return how it ended.
+
+    ``python`` is the interpreter; it must have FARO.
+    """
     with ControllerProcess(folder) as controller:
         more = [getattr(exclusive_dmd, name) for name in case.more]
         config = write_config(folder / "rig.cfg", controller.port, *more)
-        phase_a = _Process(folder / "a", PRELUDE + case.script, core, config)
+        given = {"core": str(core), "config": str(config), "python": python}
+        phase_a = _Process(folder / "a", PRELUDE + case.script, given)
         began_s = _send_signals(phase_a, case)
         code, ended_s = phase_a.wait()
         began_s = began_s or phase_a.time_of("END") or ended_s
@@ -170,7 +176,7 @@ def run_case(case: ExitCase, core: Core, folder: Path) -> ExitResult:
             released, dark_s = _cpp(phase_a, began_s)
         if FAILS_TO_LOAD in case.more:
             write_config(config, controller.port)
-        phase_b = _Process(folder / "b", PHASE_B, core, config)
+        phase_b = _Process(folder / "b", PHASE_B, given)
         loaded = phase_b.wait()[0] == 0 and phase_b.time_of("LOADED") is not None
         busy = any(e.what == "BUSY" for e in controller.entries()[before:])
     return ExitResult(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from faro.microscope.levels import Level
 
 FRAME_S = 20.0
+READY_S = 60.0
 
 
 class ExclusiveRig(PyMMCoreMicroscope):
@@ -65,10 +66,10 @@ class Scene:
         """Say that the process ends from here on."""
         self.mark("END")
 
-    def ready(self, seconds: float = 60.0) -> None:
+    def ready(self) -> None:
         """Say that a signal may come, and wait for it."""
         self.mark("READY")
-        time.sleep(seconds)
+        time.sleep(READY_S)
 
     def open(self) -> PyMMCoreMicroscope:
         """Return the microscope of this process."""

@@ -1,0 +1,114 @@
+"""Every way in which a process can end, many times, as a table for the docs.
+
+    python benchmarks/exit_matrix.py [--repeats 10] [--python PATH]... [--at-once 1]
+        [--only TEXT] [--out FILE]
+
+Each repeat is a process that ends in its way (phase A), then a new process that loads
+the same configuration at the first try (phase B). The DMD is the exclusive one of
+`faro.testing`, on UniMMCore; "cpp" is Micro-Manager's demo devices. Times begin where
+the process begins to end. ``--python`` names interpreters that have FARO; without it,
+this one is used. Exit code 1 if any promise was not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from faro.testing.exit_cases import CASES, Core, ExitCase
+from faro.testing.exit_matrix import ExitResult, run_case
+
+HEADER = (
+    "| case | devices | repeats | released, loads again | dark after, ms"
+    " | exit, s | exit code |\n|---|---|--:|--:|--:|--:|--:|"
+)
+VERSION = "import platform; print(platform.python_version())"
+
+Results = list[ExitResult]
+
+
+def span(values: list[float], form: str) -> str:
+    """Return the median and the worst of ``values``."""
+    if not values:
+        return "stays lit"
+    ordered = sorted(values)
+    middle = ordered[len(ordered) // 2]
+    return f"{middle:{form}} (worst {ordered[-1]:{form}})"
+
+
+def row(case: ExitCase, core: Core, results: Results) -> str:
+    """Return one line of the table."""
+    released = sum(r.released and r.reloads for r in results)
+    dark = [r.dark_s * 1e3 for r in results if r.dark_s is not None]
+    codes = Counter("killed" if r.code is None else str(r.code) for r in results)
+    said = ", ".join(
+        f"{code}" if n == len(results) else f"{code} x {n}" for code, n in codes.items()
+    )
+    expected = "" if case.released else " (expected: none)"
+    return (
+        f"| {case.group}: {case.name} | {core} | {len(results)}"
+        f" | {released} of {len(results)}{expected} | {span(dark, '.0f')}"
+        f" | {span([r.exit_s for r in results], '.2f')} | {said} |"
+    )
+
+
+def run_repeats(
+    case: ExitCase, core: Core, python: str, repeats: int, at_once: int
+) -> Results:
+    """Run a case ``repeats`` times, ``at_once`` at a time."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name, str(number)) for number in range(repeats)]
+        for folder in folders:
+            folder.mkdir()
+        with ThreadPoolExecutor(at_once) as pool:
+            one = partial(run_case, case, core, python=python)
+            return list(pool.map(one, folders))
+
+
+def main() -> int:
+    """Run the matrix and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--python", action="append", default=[])
+    parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--out", type=Path, help="also write the table there")
+    options = parser.parse_args()
+    lines: list[str] = []
+    broken = 0
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
+    for python in options.python or [sys.executable]:
+        version = subprocess.run(
+            [python, "-c", VERSION], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        say(f"\nPython {version}, {sys.platform}:\n\n{HEADER}")
+        for case in CASES:
+            for core in case.cores:
+                if options.only not in case.name:
+                    continue
+                results = run_repeats(
+                    case, core, python, options.repeats, options.at_once
+                )
+                say(row(case, core, results))
+                for result in results:
+                    problems = result.problems()
+                    broken += bool(problems)
+                    if problems:
+                        print(f"  {'; '.join(problems)}", file=sys.stderr)
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
