@@ -14,9 +14,11 @@ TEN: dict[str, Any] = {
     "stage_positions": [(0, 0), (1, 1)],
     "time_plan": {"interval": 1, "loops": 10},
 }
-PLATE = useq.WellPlatePlan.model_validate(
-    {"plate": 96, "a1_center_xy": (0, 0), "selected_wells": ([0], [1])}
-)
+
+
+def plate(**words: Any) -> useq.WellPlatePlan:
+    said = {"plate": 96, "a1_center_xy": (0, 0), "selected_wells": ([0], [1]), **words}
+    return useq.WellPlatePlan.model_validate(said)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,34 @@ PLATE = useq.WellPlatePlan.model_validate(
         ),
         ({"stage_positions": [{"x": 1, "nme": "q"}]}, "Did you mean 'name'"),
         ({"stage_positions": ["q"]}, r"stage_positions: \['q'\] is not understood"),
-        ({"stage_positions": PLATE}, "stage_positions: a well plate plan"),
+        (
+            {"stage_positions": plate(selected_wells=None)},
+            "stage_positions/selected_wells: the plate plan selects no well",
+        ),
+        (
+            {"stage_positions": plate(well_points_plan={"num_points": 2})},
+            "well_points_plan/random_seed: .* Give RandomPoints",
+        ),
+        (
+            {"stage_positions": plate(well_points_plan={"rows": 2, "columns": 2})},
+            "well_points_plan/fov_width: .* 1 um apart",
+        ),
+        (
+            {"stage_positions": plate(well_points_plan={"z": 3})},
+            "well_points_plan/z: 3 um is relative to a z that a plate does not say",
+        ),
+        (
+            {
+                "stage_positions": plate(
+                    well_points_plan={"properties": [("D", "P", 1)]}
+                )
+            },
+            "well_points_plan: a sub-sequence or properties",
+        ),
+        (
+            {"stage_positions": plate(), "rtm_metadata": {"well": "B7"}},
+            "rtm_metadata/well: the wells of stage_positions say it already",
+        ),
         ({"time_plan": {"interval": 1, "loop": 5}}, "Did you mean 'loops'"),
         ({"time_plan": {"interval": 1}}, "time_plan: .* Give two of interval, loops"),
         (

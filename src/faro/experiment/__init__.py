@@ -8,9 +8,11 @@ from faro.experiment.combine import combine
 from faro.experiment.event import RTMEvent
 from faro.experiment.files import load_events, save_events
 from faro.experiment.needs import needs
+from faro.experiment.places import places
 from faro.experiment.plan import PlannedEvent, plan
 from faro.experiment.refusal import ExperimentError
 from faro.experiment.sequence import RTMSequence
+from faro.experiment.treatments import Treatment, arrange, assign
 
 __all__ = [
     "Channel",
@@ -19,10 +21,14 @@ __all__ = [
     "PowerChannel",
     "RTMEvent",
     "RTMSequence",
+    "Treatment",
+    "arrange",
+    "assign",
     "check",
     "combine",
     "load_events",
     "needs",
+    "places",
     "plan",
     "save_events",
 ]

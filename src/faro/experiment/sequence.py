@@ -12,6 +12,7 @@ from faro.errors import Problem
 from faro.experiment.channel import AnyChannel, Channel, Milliseconds
 from faro.experiment.event import RTMEvent, Seconds
 from faro.experiment.frames import Frames, frame_problems, resolved
+from faro.experiment.places import WELL_FACTS, well_facts
 from faro.experiment.refusal import ExperimentError, Refusing
 from faro.experiment.supported import (
     POSITION_REMEDY,
@@ -28,12 +29,19 @@ if TYPE_CHECKING:
     from faro.experiment.event import Micrometres
 
 Exposure = Annotated[Milliseconds, Field(gt=0, allow_inf_nan=False)]
+EXPOSURE_REMEDY = (
+    "Give milliseconds above 0: one number, or one for each of stim_frames."
+)
 
 
 def _listed(value: object) -> object:
     """Return any iterable of exposures as a list, the rest as it is."""
     text = isinstance(value, str | bytes | Mapping)
     return list(value) if isinstance(value, Iterable) and not text else value
+
+
+Exposures = Annotated[Exposure | tuple[Exposure, ...] | None, BeforeValidator(_listed)]
+"""Field type: milliseconds for all, or one number for each stimulation timepoint."""
 
 
 class RTMSequence(Refusing, useq.MDASequence):
@@ -49,7 +57,8 @@ class RTMSequence(Refusing, useq.MDASequence):
     channels
         What is imaged: names, `Channel`, `PowerChannel` or `useq.Channel`.
     stage_positions, time_plan, axis_order, metadata
-        As in `useq.MDASequence`.
+        As in `useq.MDASequence`. The positions of a `useq.WellPlatePlan` keep the z
+        of the stage, and their events say ``well``, ``row``, ``column`` and ``field``.
     stim_channels
         What gives light at ``stim_frames``; each is one exposure.
     stim_frames
@@ -83,17 +92,13 @@ class RTMSequence(Refusing, useq.MDASequence):
     expected: ClassVar[Mapping[str, str]] = {
         "time_plan": TIME_REMEDY,
         "stage_positions": POSITION_REMEDY,
-        "stim_exposure": (
-            "Give milliseconds above 0: one number, or one for each of stim_frames."
-        ),
+        "stim_exposure": EXPOSURE_REMEDY,
     }
 
     channels: tuple[AnyChannel, ...] = ()
     stim_channels: tuple[AnyChannel, ...] = ()
     stim_frames: Frames = ()
-    stim_exposure: Annotated[
-        Exposure | tuple[Exposure, ...] | None, BeforeValidator(_listed)
-    ] = None
+    stim_exposure: Exposures = None
     ref_channels: tuple[AnyChannel, ...] = ()
     ref_frames: Frames = ()
     rtm_metadata: dict[str, Any] = Field(default_factory=dict)
@@ -129,6 +134,7 @@ class RTMSequence(Refusing, useq.MDASequence):
             problems += self._schedule_problems("stim")
             problems += self._schedule_problems("ref")
             problems += self._exposure_problems()
+        problems += self._metadata_problems()
         if problems:
             raise ExperimentError(problems)
         return self
@@ -154,6 +160,14 @@ class RTMSequence(Refusing, useq.MDASequence):
             return
         what = f"{len(exposures)} exposures for {len(self.stim_frames)} stim_frames."
         yield Problem("stim_exposure", what, "Give one for each, or one number.")
+
+    def _metadata_problems(self) -> Iterator[Problem]:
+        """Yield metadata that the wells of the positions say already."""
+        on_plate = any(p.plate_row is not None for p in self.stage_positions)
+        for name in WELL_FACTS if on_plate else ():
+            if name in self.rtm_metadata:
+                what = "the wells of stage_positions say it already."
+                yield Problem(f"rtm_metadata/{name}", what, "Use another name.")
 
     @property
     def n_timepoints(self) -> int:
@@ -181,7 +195,9 @@ class RTMSequence(Refusing, useq.MDASequence):
         lap_s = starts_s[-1] + self.interval_s if one_by_one else 0.0
         stim = self._stim_channels_by_timestep()
         refs = frozenset(resolved(self.ref_frames, self.n_timepoints))
-        places = [self._place(p) for p in self.iter_axis("p")] or [{}]
+        positions = list(self.stage_positions)
+        places = [self._place(p) for p in positions] or [{}]
+        wells = well_facts(positions) or [{}]
         for timestep, fov in self._order(len(places)):
             yield RTMEvent(
                 index={"t": timestep, "p": fov},
@@ -189,14 +205,17 @@ class RTMSequence(Refusing, useq.MDASequence):
                 stim_channels=stim.get(timestep, ()),
                 ref_channels=self.ref_channels if timestep in refs else (),
                 min_start_time=starts_s[timestep] + fov * lap_s if starts_s else None,
-                metadata=dict(self.rtm_metadata),
+                metadata={**wells[fov], **self.rtm_metadata},
                 **places[fov],
             )
 
-    @staticmethod
-    def _place(position: object) -> dict[str, Micrometres | str | None]:
-        """Return where a position is, in the words of an event."""
-        x, y, z, name = (getattr(position, part) for part in ("x", "y", "z", "name"))
+    def _place(self, position: useq.Position) -> dict[str, Micrometres | str | None]:
+        """Return where a position is, in the words of an event.
+
+        A plate plan says no z; useq would fill in 0, which may be inside the sample.
+        """
+        z = None if isinstance(self.stage_positions, useq.WellPlatePlan) else position.z
+        x, y, name = position.x, position.y, position.name
         return {"x_pos": x, "y_pos": y, "z_pos": z, "pos_name": name}
 
     def _order(self, n_places: int) -> Iterator[tuple[int, int]]:

@@ -88,9 +88,7 @@ def _position_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
     """Yield positions that ask for more than a place and a name."""
     positions = sequence.stage_positions
     if isinstance(positions, useq.WellPlatePlan):
-        what = "a well plate plan is not executed by this version."
-        remedy = "Give list(plan) with the z of each position."
-        yield Problem("stage_positions", what, remedy)
+        yield from _plate_problems(positions)
         return
     for i, position in enumerate(positions):
         where = f"stage_positions/{i}"
@@ -101,6 +99,31 @@ def _position_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
         if position.properties:
             what = "properties of a position are not executed by this version."
             yield Problem(f"{where}/properties", what, "Set them before the run.")
+
+
+def _plate_problems(plan: useq.WellPlatePlan) -> Iterator[Problem]:
+    """Yield plate plans without wells, or whose points would not be as they look."""
+    if not plan.selected_wells or not plan.selected_wells[0]:
+        what = "the plate plan selects no well."
+        yield Problem("stage_positions/selected_wells", what, "Select wells.")
+    points, where = plan.well_points_plan, "stage_positions/well_points_plan"
+    if isinstance(points, useq.RandomPoints) and points.random_seed is None:
+        what = "random points without a seed are elsewhere after saving."
+        yield Problem(f"{where}/random_seed", what, "Give RandomPoints(random_seed=1).")
+    sized = points.fov_width is not None and points.fov_height is not None
+    if isinstance(points, useq.GridRowsColumns) and not sized:
+        what = "without the size of a field the tiles are 1 um apart."
+        yield Problem(
+            f"{where}/fov_width", what, "Give fov_width and fov_height in um."
+        )
+    if isinstance(points, useq.RelativePosition):
+        if points.z:
+            what = f"{points.z:g} um is relative to a z that a plate does not say."
+            remedy = "Give [p.replace(z=...) for p in plan] as stage_positions."
+            yield Problem(f"{where}/z", what, remedy)
+        if points.sequence is not None or points.properties:
+            what = "a sub-sequence or properties are not executed by this version."
+            yield Problem(where, what, "Give x, y and name only.")
 
 
 def _order_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
