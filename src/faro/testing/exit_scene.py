@@ -46,10 +46,17 @@ class ExclusiveRig(PyMMCoreMicroscope):
 
 
 class Scene:
-    """One process of the matrix; reads what it is from its first argument."""
+    """One process of the matrix.
 
-    def __init__(self) -> None:
-        given = json.loads(sys.argv[1])
+    Parameters
+    ----------
+    given
+        ``core``, ``config``, and where to write ``marks``; None to read these from
+        the first argument of the process.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        given = given or json.loads(sys.argv[1])
         self.core, self.config = str(given["core"]), str(given["config"])
         self._marks = Path(given["marks"])
         logger = logging.getLogger("faro")
