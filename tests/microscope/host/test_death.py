@@ -8,7 +8,6 @@ is promised.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pytest
 
 from faro.errors import HardwareError
 from faro.testing.logging_rig import LoggingRig, claim_of, read_diary
+from faro.testing.posix import kill_group_hard, kill_hard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ class Client:
         self.process.stdin.close()
         self.process.stdout.close()
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            kill_group_hard(self.process.pid)
         self.process.wait()
 
 
@@ -111,7 +111,7 @@ def ended(pid: int) -> bool:
 
 
 def kill(client: Client) -> None:
-    os.kill(client.process.pid, signal.SIGKILL)
+    kill_hard(client.process.pid)
 
 
 def leave(client: Client) -> None:

@@ -27,6 +27,7 @@ from faro.stimulation import PercentageOfCell
 from faro.storage import OmeZarrWriter
 from faro.testing.logging_rig import LoggingRig, claim_of, read_diary
 from faro.testing.microscope import check_microscope
+from faro.testing.posix import fork, kill_hard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -288,7 +289,7 @@ def test_a_killed_host_is_an_error_everywhere_and_hangs_nothing(
     microscope.connect_frame(seen.take)
     thread = microscope.run_mda(lit_then_blocked(release))
     assert seen.taken.wait(JOIN_S)
-    os.kill(microscope.host_pid, signal.SIGKILL)
+    kill_hard(microscope.host_pid)
     thread.join(JOIN_S)
     assert not thread.is_alive()
     named = rf"process {microscope.host_pid}\) ended with exit code -9"
@@ -352,7 +353,7 @@ def test_a_microscope_that_is_dropped_or_shut_down_lets_go(tmp_path: Path) -> No
 @posix_only
 def test_a_forked_child_leaves_the_host_alone(tmp_path: Path) -> None:
     microscope, diary = rig_in(tmp_path)
-    child = os.fork()
+    child = fork()
     if child == 0:
         code = 1
         try:

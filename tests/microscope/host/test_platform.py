@@ -24,6 +24,7 @@ from faro.microscope.host.platform import (
     take_signals,
     this_platform,
 )
+from faro.testing.posix import hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -141,7 +142,7 @@ def test_a_folder_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
 
 @posix_only
 def test_a_host_ignores_interrupts_and_ends_when_asked_to() -> None:
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM, hang_up()]
     before = {number: signal.getsignal(number) for number in numbers}
     reasons: list[str] = []
     try:
