@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faro.experiment.batching import apply_fov_batching, check_fov_batching
 from faro.experiment.channel import Channel, PowerChannel
 from faro.experiment.check import check
 from faro.experiment.combine import combine
@@ -22,9 +23,11 @@ __all__ = [
     "RTMEvent",
     "RTMSequence",
     "Treatment",
+    "apply_fov_batching",
     "arrange",
     "assign",
     "check",
+    "check_fov_batching",
     "combine",
     "load_events",
     "needs",
