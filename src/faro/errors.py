@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,13 @@ class FaroError(Exception):
 class Problem:
     """One reason an experiment cannot run, and the way out.
 
+    Attributes
+    ----------
+    where, what, remedy
+        The place, what is wrong there with its values, what to do.
+    severity
+        ``"error"`` refuses the run; ``"warning"`` is said and the run starts.
+
     >>> print(Problem("channels/0", "no preset 'DAP1'.", "Use one of: DAPI."))
     channels/0: no preset 'DAP1'. Use one of: DAPI.
     """
@@ -36,6 +43,7 @@ class Problem:
     where: str
     what: str
     remedy: str
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what} {self.remedy}"

@@ -74,6 +74,7 @@ def facts_of(
         slm_shape=(core.getSLMHeight(slm), core.getSLMWidth(slm)) if slm else None,
         dmd_calibrated=dmd_calibrated,
         pixel_size_um=core.getPixelSizeUm() or None,
+        exposures_take_time=True,
     )
 
 

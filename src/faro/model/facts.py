@@ -33,6 +33,9 @@ class HardwareFacts:
         Whether masks can be carried from camera to SLM pixels.
     pixel_size_um
         Edge of a pixel in the sample, None if unknown.
+    exposures_take_time
+        Whether an exposure of 100 ms takes 100 ms; False where frames are stored ones
+        or computed.
     """
 
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class HardwareFacts:
     slm_shape: tuple[int, int] | None = None
     dmd_calibrated: bool = False
     pixel_size_um: float | None = None
+    exposures_take_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

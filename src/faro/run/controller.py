@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from faro.errors import Problem
     from faro.experiment import RTMEvent
+    from faro.experiment.document import StepTimes
+    from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
     from faro.run.jobs import BackgroundError
     from faro.run.one_run import RunSummary
@@ -47,6 +49,9 @@ class Controller:
         nothing. A writer serves one run.
     limits
         Deadlines and sizes.
+    times
+        How long the steps take, to warn where the schedule cannot be kept; None counts
+        the exposures only.
 
     Attributes
     ----------
@@ -61,7 +66,9 @@ class Controller:
         *,
         writer: Sink | None = None,
         limits: RunLimits | None = None,
+        times: StepTimes | None = None,
     ) -> None:
+        self._times = times
         self._mic, self._pipeline, self._writer = mic, pipeline, writer
         self._limits = limits or RunLimits()
         self._state = StateMachine()
@@ -84,12 +91,16 @@ class Controller:
     ) -> list[Problem]:
         """Return every reason why ``events`` cannot run; empty if they can.
 
-        Nothing is created and no light is switched on.
+        Problems of the severity ``"warning"`` do not keep them from running. Nothing is
+        created and no light is switched on.
         """
-        problems, _ = preflight(
-            list(events), self._mic, self._pipeline, self._writer, stim_mode
-        )
-        return problems
+        return self._preflight(list(events), stim_mode)[0]
+
+    def _preflight(
+        self, events: list[RTMEvent], stim_mode: str
+    ) -> tuple[list[Problem], RunNeeds | None]:
+        parts = self._mic, self._pipeline, self._writer
+        return preflight(events, *parts, stim_mode, times=self._times)
 
     def run_experiment(
         self,
@@ -155,11 +166,14 @@ class Controller:
         *,
         show: bool,
     ) -> RunSummary:
-        problems, needed = preflight(
-            events, self._mic, self._pipeline, self._writer, stim_mode
-        )
-        if problems or needed is None:
-            raise RefusedError(problems)
+        problems, needed = self._preflight(events, stim_mode)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors or needed is None:
+            raise RefusedError(errors)
+        warnings = [str(problem) for problem in problems]
+        for warning in warnings:
+            logger.warning("%s", warning)
+        notes = {"warnings": warnings, **notes}
         if self._pipeline is not None:
             warm_up()
         description = self._description(events, stim_mode, notes)

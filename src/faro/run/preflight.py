@@ -9,12 +9,15 @@ import numpy as np
 from faro.analysis import as_segmenter, normalise_labels
 from faro.errors import ContractError, Problem
 from faro.experiment import check, needs
+from faro.experiment.lateness import schedule_problems
+from faro.experiment.plan import STIM_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from faro.analysis import SegmentationMethod
     from faro.experiment import RTMEvent
+    from faro.experiment.document import StepTimes
     from faro.model import HardwareFacts, RunNeeds
     from faro.model.frame import PixelArray
     from faro.protocols import Microscope, Sink
@@ -30,6 +33,8 @@ def preflight(
     pipeline: ImageProcessingPipeline | None,
     sink: Sink | None,
     stim_mode: str,
+    *,
+    times: StepTimes | None = None,
 ) -> tuple[list[Problem], RunNeeds | None]:
     """Return all problems of a run, and what it needs if that can be said.
 
@@ -54,6 +59,13 @@ def preflight(
         needed = needs(events, facts, labels)
         if sink is not None:
             problems += sink.problems(needed)
+    if stim_mode in STIM_MODES:
+        problems += schedule_problems(
+            events,
+            times,
+            stim_mode=stim_mode,
+            exposures_take_time=facts.exposures_take_time,
+        )
     return problems, needed
 
 

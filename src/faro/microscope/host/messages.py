@@ -291,6 +291,7 @@ class FactsNote(Schema):
     slm_shape: tuple[int, int] | None
     dmd_calibrated: bool
     pixel_size_um: float | None
+    exposures_take_time: bool = False
 
     def facts(self) -> HardwareFacts:
         """Return the facts themselves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from faro.microscope.policy import EnginePolicy
     from faro.microscope.simulated.clock import WorldClock
     from faro.microscope.simulated.geometry import Factor
+    from faro.model import HardwareFacts
 
 FOLDER = Path(__file__).parent
 BUFFER_MB = 64
@@ -153,6 +155,10 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
     def bench(self) -> Bench:
         """What is behind the devices: the dish, its clock, the light path."""
         return self._bench
+
+    def facts(self) -> HardwareFacts:
+        """Return what the instrument can do, read now."""
+        return replace(super().facts(), exposures_take_time=self._real_time_exposure)
 
     def describe(self) -> dict[str, Any]:
         """Return what every rig tells, and the settings of the simulation."""

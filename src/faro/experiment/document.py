@@ -1,0 +1,259 @@
+"""One experiment as one file: the schema. Pure.
+
+`ExperimentFile` holds what is written, word for word. What a sequence or a component
+makes of its words is checked by those who know it: `faro.experiment.document_events`
+and `faro.run.components`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from faro.experiment.document_values import Plain, Words
+from faro.model import Schema
+
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+"""A duration in s, >= 0."""
+
+
+def _named(key: str) -> BeforeValidator:
+    """Return what lets a bare name stand for a table that only names it."""
+
+    def widened(value: object) -> object:
+        return {key: value} if isinstance(value, str) else value
+
+    return BeforeValidator(widened)
+
+
+def _channel_choice(value: object) -> object:
+    """Return the name or index of one channel, or a tuple of several."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    chosen = tuple(value) if isinstance(value, Sequence) and several else (value,)
+    if not chosen or any(
+        isinstance(c, bool) or not isinstance(c, int | str) for c in chosen
+    ):
+        message = "Give the name or the index of a channel, or a list of those"
+        raise ValueError(message)
+    return chosen if several else value
+
+
+ChannelChoice: TypeAlias = Annotated[
+    Any,
+    BeforeValidator(_channel_choice),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {"type": "array", "items": {"type": ["string", "integer"]}},
+            ]
+        }
+    ),
+]
+
+
+class Rig(Schema):
+    """Which microscope.
+
+    Attributes
+    ----------
+    rig
+        ``"simulated"``, an installed rig, or ``module:Class``.
+    parameters
+        What its constructor takes.
+    """
+
+    rig: str = Field(min_length=1)
+    parameters: Plain = Field(default_factory=dict)
+
+
+class Component(Schema):
+    """One component of the pipeline.
+
+    Attributes
+    ----------
+    component
+        Its name, or an import path ``module:Name`` of a class, function or object.
+    parameters
+        What its constructor takes. A table with the key ``component`` makes another
+        component of it.
+    """
+
+    component: str = Field(min_length=1)
+    parameters: Plain = Field(default_factory=dict)
+
+
+class SegmenterPart(Component):
+    """A segmenter, what its labels are called, and the channel it looks at.
+
+    Attributes
+    ----------
+    name
+        Name of the label image; by default ``nuclei`` for the first one, then
+        ``labels_1``, ...
+    use_channel
+        Name or index of the channel; a list for a segmenter that takes several.
+    """
+
+    name: str | None = None
+    use_channel: ChannelChoice = 0
+
+
+AnyRig: TypeAlias = Annotated[Rig, _named("rig")]
+AnyComponent: TypeAlias = Annotated[Component, _named("component")]
+AnySegmenter: TypeAlias = Annotated[SegmenterPart, _named("component")]
+
+
+class PipelinePart(Schema):
+    """What is done with every frame.
+
+    Attributes
+    ----------
+    segmenters
+        The cells of the first are tracked and measured.
+    features
+        What is measured of every cell.
+    tracker
+        What follows the cells; every position gets its own.
+    stimulator
+        What decides where light goes; none for no light.
+    """
+
+    segmenters: tuple[AnySegmenter, ...] = Field(
+        default=(SegmenterPart(component="LocalThresholdSegmenter"),), min_length=1
+    )
+    features: tuple[AnyComponent, ...] = ()
+    tracker: AnyComponent = Component(component="StreamingTracker")
+    stimulator: AnyComponent | None = None
+
+
+class StoragePart(Schema):
+    """Where the run is stored.
+
+    Attributes
+    ----------
+    path
+        Folder of the run, from the folder of the file. If it is taken, a number is
+        added. By default the name of the file with ``-run``.
+    durability
+        ``"process"``: what is acknowledged outlives the process. ``"power-loss"``: it
+        outlives a power cut.
+    """
+
+    path: str | None = Field(default=None, min_length=1)
+    durability: Literal["process", "power-loss"] = "process"
+
+
+class StepTimes(Schema):
+    """How long the steps take, measured or estimated, to see whether they fit.
+
+    Attributes
+    ----------
+    stage_s
+        One move to another position.
+    frame_s
+        One frame besides its exposure: switching, read-out.
+    analysis_s
+        From the last frame of a position to its mask.
+    """
+
+    stage_s: Seconds = 0.0
+    frame_s: Seconds = 0.0
+    analysis_s: Seconds = 0.0
+
+
+class ExperimentFile(Schema):
+    """Everything that makes a run, as it is written in a file. Frozen, any thread.
+
+    Attributes
+    ----------
+    schema_version
+        Of this schema.
+    name, notes
+        For the record.
+    stim_mode
+        ``"current"``: light by the mask of the same timepoint; ``"previous"``: by the
+        mask of the one before.
+    modules
+        Folder in which import paths are looked up besides the installed packages, from
+        the folder of the file; by default that folder itself.
+    microscope, pipeline, storage
+        Which microscope, what is done with its frames, where they go. Without a
+        pipeline the frames are only recorded.
+    sequence
+        The words of one `RTMSequence`.
+    phases
+        Words of several, one after the other.
+    groups
+        Words of several, side by side at positions of their own; also
+        ``{phases = [...]}``.
+    shared
+        Words that every phase or group begins with.
+    limits
+        Words of `faro.run.RunLimits`.
+    times
+        Durations of the steps, for the check of the schedule.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str | None = None
+    notes: Plain = Field(default_factory=dict)
+    stim_mode: Literal["current", "previous"] = "current"
+    modules: str | None = None
+    microscope: AnyRig
+    sequence: Words | None = None
+    phases: tuple[Words, ...] = ()
+    groups: tuple[Words, ...] = ()
+    shared: Words = Field(default_factory=dict)
+    pipeline: PipelinePart | None = None
+    storage: StoragePart = StoragePart()
+    limits: Plain = Field(default_factory=dict)
+    times: StepTimes = StepTimes()
+
+    @model_validator(mode="after")
+    def _says_what_to_do_once(self) -> Self:
+        """Refuse a file that says nothing to do, or says it in two ways."""
+        said = [
+            name
+            for name in ("sequence", "phases", "groups")
+            if getattr(self, name) not in (None, ())
+        ]
+        if len(said) != 1:
+            found = " and ".join(said) or "none"
+            message = f"Give one of sequence, phases and groups, not {found}"
+            raise ValueError(message)
+        if self.shared and "sequence" in said:
+            message = "Write the words of shared into sequence: there is only one"
+            raise ValueError(message)
+        return self
+
+
+def words_of(model: BaseModel, *, full: bool = False) -> dict[str, Any]:
+    """Return what a part of a file says, made of JSON types.
+
+    Parameters
+    ----------
+    model
+        An `ExperimentFile` or a part of one.
+    full
+        Also what equals the default; else it is left out.
+    """
+    words: dict[str, Any] = {}
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        default = field.get_default(call_default_factory=True, validated_data={})
+        if value is not None and (full or value != default):
+            words[name] = _said(value, full=full)
+    return words
+
+
+def _said(value: object, *, full: bool) -> object:
+    if isinstance(value, BaseModel):
+        return words_of(value, full=full)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return [_said(part, full=full) for part in value]
+    return value

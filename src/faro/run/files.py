@@ -1,0 +1,296 @@
+"""From an experiment file to a run: microscope, pipeline, writer and events."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faro.errors import Problem, RefusedError
+from faro.experiment import check
+from faro.experiment.document import ExperimentFile, words_of
+from faro.experiment.document_events import events_from
+from faro.experiment.document_problems import checked
+from faro.experiment.document_text import read_data, text_of
+from faro.experiment.lateness import schedule_problems
+from faro.experiment.refusal import ExperimentError
+from faro.run.building import (
+    RigMaker,
+    components_from,
+    limits_from,
+    limits_words,
+    rig_from,
+)
+from faro.run.controller import Controller
+from faro.storage import OmeZarrWriter, open_run
+from faro.storage.layout import next_free
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faro.experiment import RTMEvent
+    from faro.microscope.abstract import AbstractMicroscope
+    from faro.run.limits import RunLimits
+    from faro.run.one_run import RunSummary
+    from faro.run.pipeline import ImageProcessingPipeline
+
+RUN_JSON = "run.json"
+KEY = "experiment_file"
+"""Where ``run.json`` keeps the resolved file, in its description."""
+COPY = Path("provenance", "experiment.toml")
+"""Where the run folder keeps the same for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An experiment that is ready to run, once; no device is touched yet.
+
+    Attributes
+    ----------
+    document
+        The resolved file: import paths, all parameters, absolute folders.
+    events
+        What is done.
+    pipeline
+        What is done with every frame, None to only record.
+    limits
+        Deadlines and sizes.
+    rig
+        The microscope, not opened.
+    path
+        Where the run is stored if nothing else is said and nothing is there.
+    """
+
+    document: ExperimentFile
+    events: tuple[RTMEvent, ...]
+    pipeline: ImageProcessingPipeline | None
+    limits: RunLimits
+    rig: RigMaker
+    path: Path
+
+    def controller(self, microscope: AbstractMicroscope, path: Path) -> Controller:
+        """Return the controller of a run on an open microscope, stored at ``path``."""
+        writer = OmeZarrWriter(path, durability=self.document.storage.durability)
+        return Controller(
+            microscope,
+            self.pipeline,
+            writer=writer,
+            limits=self.limits,
+            times=self.document.times,
+        )
+
+    def problems(self, microscope: AbstractMicroscope) -> list[Problem]:
+        """Return why the run cannot start on an open microscope; no light."""
+        controller = self.controller(microscope, next_free(self.path))
+        stim_mode = self.document.stim_mode
+        return controller.validate_events(self.events, stim_mode=stim_mode)
+
+    def run(self, output: Path | None = None, *, progress: bool = False) -> RunSummary:
+        """Run the experiment; returns when it is done and stored.
+
+        Parameters
+        ----------
+        output
+            The run folder; None for the one of the file, or the next free number.
+        progress
+            Show a live line.
+
+        Raises
+        ------
+        RefusedError
+            Before any light, with all problems.
+        """
+        path = (output or next_free(self.path)).absolute()
+        storage = self.document.storage.replace(path=str(path))
+        document = self.document.replace(storage=storage)
+        notes = {
+            "name": document.name or path.name,
+            "notes": dict(document.notes),
+            KEY: words_of(document, full=True),
+        }
+        with self.rig.open() as microscope:
+            try:
+                return self.controller(microscope, path).run_experiment(
+                    self.events,
+                    stim_mode=document.stim_mode,
+                    progress=progress,
+                    notes=notes,
+                )
+            finally:
+                _leave_copy(document, path)
+
+
+def load_words(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """Return what a file says, unchecked, and the file itself.
+
+    Parameters
+    ----------
+    path
+        An experiment file, or the folder of a run that was started from one.
+
+    Raises
+    ------
+    ExperimentError
+        If it cannot be read, or the run was not started from a file.
+    """
+    source = Path(path)
+    if not source.is_dir() and source.name != RUN_JSON:
+        return read_data(source), source.absolute()
+    folder = source if source.is_dir() else source.parent
+    words = open_run(folder).info.get("description", {}).get(KEY)
+    if not isinstance(words, dict):
+        what = "the run was not started from an experiment file."
+        remedy = "Write one (faro init), or run the script that made it."
+        raise ExperimentError([Problem(str(folder), what, remedy)])
+    return words, folder.absolute()
+
+
+def prepare(path: str | Path) -> Prepared:
+    """Return the experiment of a file, ready to run; no device is touched.
+
+    Parameters
+    ----------
+    path
+        An experiment file, or the folder of a run that was started from one.
+
+    Raises
+    ------
+    ExperimentError
+        With everything that is wrong in the file.
+    """
+    words, source = load_words(path)
+    prepared, problems = examine(words, source)
+    if problems or not isinstance(prepared, Prepared):
+        raise ExperimentError(problems)
+    return prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What could be made of a file that has mistakes.
+
+    Attributes
+    ----------
+    events
+        What is done, empty where the sequences are wrong.
+    rig
+        The microscope, not opened; None where it is wrong.
+    """
+
+    events: tuple[RTMEvent, ...]
+    rig: RigMaker | None
+
+
+def examine(
+    words: Mapping[str, Any], source: Path
+) -> tuple[Prepared | Unfinished, list[Problem]]:
+    """Return what a file describes, and everything that is wrong with it.
+
+    Parameters
+    ----------
+    words
+        What the file says.
+    source
+        The file; folders in it are counted from its folder.
+    """
+    document, problems = checked(words)
+    events, wrong = events_from(words)
+    said = words_of(document, full=True) if document is not None else words
+    folder = _module_folder(words, source)
+    rig = rig_from(said.get("microscope"), folder)
+    parts = components_from(said.get("pipeline"), folder)
+    limits, wrong_limits = limits_from(said.get("limits"))
+    pipeline = None
+    if document is not None and document.pipeline is not None:
+        pipeline = parts.pipeline(document.pipeline)
+    problems += [*wrong, *(rig if isinstance(rig, list) else ())]
+    problems += [*parts.problems, *wrong_limits]
+    if problems or document is None or isinstance(rig, list):
+        opened = None if isinstance(rig, list) else rig
+        return Unfinished(events, opened), list(dict.fromkeys(problems))
+    path = _run_path(document, source)
+    full = document.replace(
+        modules=str(folder),
+        microscope=rig.words,
+        pipeline=document.pipeline and parts.resolved(document.pipeline),
+        limits=limits_words(limits),
+        storage=document.storage.replace(path=str(path)),
+    )
+    return Prepared(full, events, pipeline, limits, rig, path), []
+
+
+def problems_of(path: str | Path, *, offline: bool = False) -> list[Problem]:
+    """Return everything that is wrong with the experiment of a file.
+
+    Parameters
+    ----------
+    path
+        An experiment file, or the folder of a run that was started from one.
+    offline
+        Leave the microscope alone: only the file is checked.
+
+    Raises
+    ------
+    ExperimentError
+        If the file cannot be read.
+    """
+    words, source = load_words(path)
+    found, problems = examine(words, source)
+    if offline:
+        return problems + _offline_problems(found)
+    if found.rig is None:
+        return problems
+    try:
+        with found.rig.open() as microscope:
+            if isinstance(found, Prepared):
+                return problems + found.problems(microscope)
+            return problems + _preset_problems(found.events, microscope)
+    except RefusedError as error:
+        return [*problems, *error.problems]
+
+
+def _offline_problems(found: Prepared | Unfinished) -> list[Problem]:
+    if not isinstance(found, Prepared) or not found.events:
+        return []
+    document = found.document
+    real = found.rig.words.parameters.get("real_time_exposure", True)
+    return schedule_problems(found.events, document.times, stim_mode=document.stim_mode)
+
+
+def _preset_problems(
+    events: tuple[RTMEvent, ...], microscope: AbstractMicroscope
+) -> list[Problem]:
+    """Return what the microscope cannot do, where the rest of the file is wrong."""
+    if not events:
+        return []
+    return check(events, facts=microscope.facts(), masked=False)
+
+
+def _module_folder(words: Mapping[str, Any], source: Path) -> Path:
+    """Return the folder of the user's modules."""
+    named = words.get("modules")
+    home = source.parent
+    return home / named if isinstance(named, str) else home
+
+
+def _run_path(document: ExperimentFile, source: Path) -> Path:
+    """Return where the run is stored, as the file says."""
+    named = document.storage.path
+    return source.parent / (named or f"{source.stem}-run")
+
+
+def _leave_copy(document: ExperimentFile, path: Path) -> None:
+    """Write the resolved file into a run folder that was made."""
+    if not (path / RUN_JSON).is_file():
+        return
+    target = path / COPY
+    target.parent.mkdir(exist_ok=True)
+    try:
+        text = text_of(document, "toml", full=True)
+    except ExperimentError:  # TOML has no null
+        target = target.with_suffix(".json")
+        words = words_of(document, full=True)
+        text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
+    if not target.exists():
+        target.write_text(text, encoding="utf-8", newline="\n")
