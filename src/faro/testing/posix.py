@@ -26,7 +26,7 @@ def kill_group_hard(pid: int) -> None:
 
 
 def fork() -> int:
-    """Fork this process; return 0 in the child, its pid in the parent, -1 on Windows."""
+    """Fork this process; return 0 in the child, its pid in the parent, or -1."""
     child = -1
     if sys.platform != "win32":
         child = os.fork()
