@@ -111,7 +111,7 @@ def test_a_device_that_does_not_load_leaves_nothing_loaded(
     )
     core = new_core(python_devices=python_devices)
     with pytest.raises(HardwareError, match="NoSuchLibrary"):
-        load_configuration(core, cfg)
+        load_configuration(core, cfg, again_after_s=0.01)
     assert device_labels(core) == ()
 
 
@@ -123,5 +123,35 @@ def test_a_python_device_that_refuses_is_named(tmp_path: Path) -> None:
     )
     core = new_core(python_devices=True)
     with pytest.raises(HardwareError, match="'Lamp' \\(InitializationFailed\\)"):
-        load_configuration(core, cfg)
+        load_configuration(core, cfg, again_after_s=0.01)
     assert device_labels(core) == ()
+
+
+class BusyOnce(UniMMCore):
+    """A core whose devices are in use at the first try."""
+
+    tries = 0
+    error = "COM3: device in use"
+
+    def loadSystemConfiguration(self, fileName: str | Path = "") -> None:  # noqa: N802, N803  its names
+        self.tries += 1
+        if self.tries == 1:
+            raise RuntimeError(self.error)
+        super().loadSystemConfiguration(fileName)
+
+
+def test_a_device_in_use_is_tried_once_more(caplog: pytest.LogCaptureFixture) -> None:
+    core = BusyOnce()
+    load_configuration(core, "MMConfig_demo.cfg", again_after_s=0.01)
+    assert core.tries == 2
+    assert "device in use. Trying once more." in caplog.text
+    core.unloadAllDevices()
+    silence(core)
+
+
+def test_a_device_that_is_broken_is_not_tried_again() -> None:
+    core = BusyOnce()
+    core.error = "COM3: no such port"
+    with pytest.raises(HardwareError, match="no such port"):
+        load_configuration(core, "MMConfig_demo.cfg")
+    assert core.tries == 1

@@ -429,3 +429,70 @@ def test_the_release_is_logged_as_one_line(
     names = [step["name"] for step in json.loads(lines[0].partition(": ")[2])["steps"]]
     chain = ["_teardown_hardware", "unloadAllDevices"]
     assert [name for name in names if name in chain] == chain
+
+
+# ------------------------------------------------------------- threads in the devices
+
+
+def test_a_callback_that_never_returns_keeps_no_device(scope: DiaryMicroscope) -> None:
+    never, inside = threading.Event(), threading.Event()
+
+    def stay(*_: object) -> None:
+        inside.set()
+        never.wait(30)
+
+    scope.connect_frame(stay)
+    thread = scope.run_mda(iter([image()]))
+    assert inside.wait(10)
+    report = scope.session.close("the end", within_s=1.0)
+    assert report.left == ()
+    assert "unloadAllDevices" not in [step.name for step in report.steps]
+    assert {"release DMD", "release Camera"} <= set(scope.diary.lines)
+    never.set()
+    finish(thread)
+
+
+def test_a_release_waits_for_a_load(scope: DiaryMicroscope) -> None:
+    loaded, reports = threading.Event(), list[CloseReport]()
+    refused = list[RunStateError]()
+
+    def load() -> None:
+        try:
+            with scope.session.loading():
+                loaded.wait(20)
+        except RunStateError as error:
+            refused.append(error)
+
+    def close() -> None:
+        reports.append(scope.shutdown())
+
+    threads = [threading.Thread(target=load), threading.Thread(target=close)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)
+    assert not scope.diary.of("release")
+    loaded.set()
+    for thread in threads:
+        thread.join(20)
+    assert reports[0].ok
+    assert "release DMD" in scope.diary.lines
+    assert "closed" in str(refused[0]) or "closing" in str(refused[0])
+
+
+def test_a_load_that_hangs_keeps_the_end_no_longer_than_it_may(
+    scope: DiaryMicroscope,
+) -> None:
+    loaded = threading.Event()
+
+    def load() -> None:
+        with pytest.raises(RunStateError), scope.session.loading():
+            loaded.wait(20)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    time.sleep(0.1)
+    report = scope.session.close("the end", within_s=0.8)
+    (waited,) = [s for s in report.steps if s.name == "wait for the devices to load"]
+    assert waited.outcome is Outcome.HUNG
+    loaded.set()
+    thread.join(20)

@@ -13,6 +13,7 @@ from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
 from faro.microscope.demands import check_exposure, needed
+from faro.microscope.levels import SUFFIX
 from faro.microscope.missed import MissedFrame
 from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.policy import EnginePolicy, RetryPolicy
@@ -104,6 +105,10 @@ class FaroEngine(MDAEngine):
         self.on_frame, self.on_missing = _ignore, _ignore
         self.exposure_s = 0.0
         self.slm_turns.end_run()
+
+    def forget_preset(self) -> None:
+        """Set the preset of the next event anew: somebody changed the light."""
+        self._applied = None
 
     def refuse(self) -> None:
         """Switch no light on any more, and stop waiting: the run is cancelled.
@@ -204,6 +209,8 @@ class FaroEngine(MDAEngine):
         for device, prop, value in settings:
             what = f"Setting {device}.{prop} to {value!r}"
             self._set(what, partial(self.mmcore.setProperty, device, prop, value))
+            if prop.endswith(SUFFIX):
+                logger.info("light level %s.%s set to %s", device, prop, value)
 
     def _set(
         self, what: str, action: Callable[[], object], retry: RetryPolicy | None = None
@@ -241,6 +248,7 @@ class FaroEngine(MDAEngine):
             return
         self._applied = None
         self._set(f"Setting the preset {preset}", lambda: core.setConfig(*preset))
+        logger.info("preset %s/%s set", *preset)
         self._applied = preset
         if preset not in self._devices_of:
             settings = core.getConfigData(*preset)
@@ -361,12 +369,14 @@ class FaroEngine(MDAEngine):
             if shutter is not None:
                 what = f"Opening the shutter {shutter!r}"
                 self._set(what, lambda: core.setShutterOpen(shutter, True))  # noqa: FBT003
+                logger.info("shutter %r open", shutter)
         if shutter is not None:
             self._waiter.wait_for(shutter)
 
     def _close_shutter(self, label: str) -> None:
         core, what = self.mmcore, f"Closing the shutter {label!r}"
         self._set(what, lambda: core.setShutterOpen(label, False))  # noqa: FBT003
+        logger.info("shutter %r closed", label)
 
     def _read_position(self) -> None:
         core = self.mmcore

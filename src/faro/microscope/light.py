@@ -115,6 +115,7 @@ class Darkness:
             if core.hasPropertyLimits(device, prop):
                 lowest = max(0, core.getPropertyLowerLimit(device, prop))
             core.setProperty(device, prop, lowest or 0)
+            logger.info("light level %s.%s set to %s", device, prop, lowest or 0)
             if before and float(before) > lowest:
                 self._remembered[level] = (before, core.getProperty(device, prop))
 
@@ -126,6 +127,7 @@ class Darkness:
         def blank() -> None:
             core.setSLMPixelsTo(label, 0)
             core.displaySLMImage(label)
+            logger.info("SLM %r blank", label)
 
         return f"SLM {label} blank", blank
 
@@ -134,5 +136,6 @@ class Darkness:
 
         def shut() -> None:
             core.setShutterOpen(label, False)  # noqa: FBT003  a C++ signature
+            logger.info("shutter %r closed", label)
 
         return f"shutter {label} closed", shut

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import locale
 import logging
+import re
 import sys
+import time
 import warnings
 import weakref
 from contextlib import contextmanager, nullcontext
@@ -79,6 +81,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CORE_LABEL = "Core"
+MAY_BE_IN_USE = re.compile(
+    r"in use|busy|denied|already open|did not initialise", re.IGNORECASE
+)
 
 
 def _path_as_found() -> AbstractContextManager[None]:
@@ -163,8 +168,13 @@ def check_devices(core: CMMCorePlus) -> None:
         raise HardwareError(problem, remedy=remedy)
 
 
-def load_configuration(core: CMMCorePlus, cfg: str | Path) -> None:
+def load_configuration(
+    core: CMMCorePlus, cfg: str | Path, again_after_s: float = 1.0
+) -> None:
     """Load a Micro-Manager configuration and check every device.
+
+    A device that is in use, or does not initialise, is tried once more: a program
+    that held it may just be ending.
 
     Parameters
     ----------
@@ -172,6 +182,8 @@ def load_configuration(core: CMMCorePlus, cfg: str | Path) -> None:
         The core to load into; what it held is unloaded.
     cfg
         Path of the file, or its name in the folder of the device adapters.
+    again_after_s
+        Pause before the second try.
 
     Raises
     ------
@@ -180,6 +192,17 @@ def load_configuration(core: CMMCorePlus, cfg: str | Path) -> None:
         stays loaded then.
     """
     check_numeric_locale()
+    try:
+        _load(core, cfg)
+    except HardwareError as error:
+        if not MAY_BE_IN_USE.search(error.problem):
+            raise
+        logger.warning("%s Trying once more.", error.problem)
+        time.sleep(again_after_s)
+        _load(core, cfg)
+
+
+def _load(core: CMMCorePlus, cfg: str | Path) -> None:
     try:
         core.loadSystemConfiguration(cfg)
         check_devices(core)

@@ -128,6 +128,9 @@ class EnginePolicy:
         False where only the hardware autofocus moves the focus.
     reads_position
         Whether the stage is read back after a move, for the metadata.
+    starvation_s
+        How long a run may wait for its next event with a light on; then the sample
+        is made dark until the event comes.
     for_runs, between_runs
         (device, property, value) that are set when a run begins, and when it ends.
     """
@@ -141,5 +144,6 @@ class EnginePolicy:
     slm_exposure_ms: float = 1000.0
     drives_z: bool = True
     reads_position: bool = True
+    starvation_s: float = 30.0
     for_runs: tuple[tuple[str, str, str], ...] = ()
     between_runs: tuple[tuple[str, str, str], ...] = ()

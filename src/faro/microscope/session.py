@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faro.errors import RunStateError
 from faro.microscope.abstract import RunThread
@@ -16,16 +18,18 @@ from faro.microscope.exit_guard import EXIT_GUARD
 from faro.microscope.feed import Feed
 from faro.microscope.levels import LightLevels
 from faro.microscope.light import Darkness
+from faro.microscope.loading import LoadGate
 from faro.microscope.mmcore import (
     check_devices,
     check_numeric_locale,
     keep_for_ever,
 )
 from faro.microscope.release import release_devices
+from faro.microscope.starvation import StarvationWatch
 from faro.microscope.steps import CloseReport, Outcome, StepResult, StepRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from useq import MDAEvent
 
@@ -43,6 +47,10 @@ LOAD_S = 60.0
 RESERVE_S = 0.6
 """Of the time of a process's end, what an exposure or a load must leave."""
 SECOND_CALLER_S = 30.0
+
+
+def _nobody(*_: object) -> None:
+    """Nobody is told but the core's own listeners."""
 
 
 class SessionState(StrEnum):
@@ -92,12 +100,12 @@ class HardwareSession:
         self._report = CloseReport("open")
         self._runner = StepRunner()
         self._dark = Darkness(core, self._runner, find_levels)
-        self._feed: Feed[MDAEvent] | None = None
+        self._feed: StarvationWatch[MDAEvent] | None = None
         self._thread: RunThread | None = None
         self._on_release: list[tuple[str, Callable[[], object], float]] = []
-        self._loading = threading.Lock()
-        self._loader: threading.Thread | None = None
+        self._gate = LoadGate()
         self._rig_lock: RigLock | None = None
+        vars(core)["run_mda"] = self._run_by_hand
         EXIT_GUARD.add(self, rig)
 
     @property
@@ -134,25 +142,21 @@ class HardwareSession:
         RunStateError
             If the session was closed meanwhile.
         """
-        with self._loading:
+        with self._gate.loading():
             self._refuse_when_closed()
-            self._loader = threading.current_thread()
             yield
         self._refuse_when_closed()
 
-    def _loads_elsewhere(self) -> bool:
-        here = self._loader is threading.current_thread()
-        return self._loading.locked() and not here
-
-    # ---------------------------------------------------------------------- run
-
     def run(
         self,
-        events: Iterator[MDAEvent],
+        events: Iterable[MDAEvent],
         on_frame: FrameCallback,
         on_missing: MissingCallback,
+        **output: object,
     ) -> RunThread:
         """Start taking ``events`` on our daemon thread; return it.
+
+        ``output`` is what `pymmcore_plus.mda.MDARunner.run` knows besides.
 
         Raises
         ------
@@ -166,10 +170,11 @@ class HardwareSession:
             check_numeric_locale()
             check_devices(self.core)
             self._dark.levels()
-            feed = Feed(events)
+            feed = self._watched(events) if isinstance(events, Iterator) else None
             self.engine.begin(on_frame, on_missing)
+            args = (feed or events, output)
             thread = RunThread(
-                target=self._acquire, args=(feed,), name="faro-mda", daemon=True
+                target=self._acquire, args=args, name="faro-mda", daemon=True
             )
             self._feed, self._thread = feed, thread
             thread.start()
@@ -191,20 +196,39 @@ class HardwareSession:
         """Whether an acquisition is running."""
         return self._thread is not None and self._thread.is_alive()
 
-    def _acquire(self, feed: Feed[MDAEvent]) -> None:
+    def _run_by_hand(
+        self, events: Iterable[MDAEvent], *, block: bool = False, **output: object
+    ) -> RunThread:
+        """Stand in for the core's ``run_mda``, whose thread would outlast the exit."""
+        thread = self.run(events, _nobody, _nobody, **output)
+        if block:
+            thread.join()
+        return thread
+
+    def _watched(self, events: Iterator[MDAEvent]) -> StarvationWatch[MDAEvent]:
+        limit_s = self.engine.policy.starvation_s
+        return StarvationWatch(Feed(events), limit_s, self.go_dark, self._relight)
+
+    def _acquire(self, events: Iterable[MDAEvent], output: dict[str, Any]) -> None:
         thread = threading.current_thread()
         try:
             self._own_engine()
             self._dark.lift()
-            self.core.mda.run(feed)
+            self.core.mda.run(events, **output)
         except BaseException as error:
             logger.exception("The acquisition ended with an error.")
             if isinstance(thread, RunThread):
                 thread.error = error
         finally:
-            feed.close()
+            if self._feed is not None:
+                self._feed.close()
             self.engine.end()
             self.go_dark("the acquisition ended")
+
+    def _relight(self) -> None:
+        """Give back the light that was on before the run waited too long."""
+        self._dark.lift()
+        self.engine.forget_preset()
 
     def _own_engine(self) -> None:
         if self.core.mda.engine is not self.engine:
@@ -237,7 +261,7 @@ class HardwareSession:
         """Make the sample dark now; return what became of each step. Never raises."""
         if self._pid != os.getpid() or self._state is SessionState.CLOSED:
             return ()
-        if self._loads_elsewhere():
+        if self._gate.elsewhere:
             logger.info("not made dark (%s): the devices are being loaded", reason)
             return ()
         steps = self._dark.go(look=not self.running)
@@ -284,6 +308,7 @@ class HardwareSession:
 
     def _let_go(self) -> None:
         self._state = SessionState.CLOSED
+        vars(self.core).pop("run_mda", None)
         self._runner.close()
         if self._rig_lock is not None:
             self._rig_lock.release()
@@ -322,33 +347,31 @@ class HardwareSession:
         """Let an acquisition end; return whether it may still be inside of a device."""
         if not self.running:
             return False
-        limit_s = max(JOIN_S, self.engine.exposure_s + 1.0)
-        joined = self._join(min(limit_s, self._runner.time_left_s(RESERVE_S)))
+        limit_s, left_s = (
+            self.engine.exposure_s + 1,
+            self._runner.time_left_s(RESERVE_S),
+        )
+        ends = left_s < math.inf
+        joined = self._join(min(limit_s, left_s) if ends else max(JOIN_S, limit_s))
         steps += [joined, *self.go_dark("the acquisition ended")]
         return not joined.ok
 
     def _join(self, limit_s: float) -> StepResult:
         thread, start = self._thread, time.perf_counter()
+        name = "join the acquisition"
         if thread is None or thread is threading.current_thread():
-            return StepResult("join the acquisition", Outcome.OK, 0.0, "from itself")
+            return StepResult(name, Outcome.OK, 0.0, "from itself")
         thread.join(limit_s)
-        seconds = round(time.perf_counter() - start, 6)
         outcome = Outcome.HUNG if thread.is_alive() else Outcome.OK
-        return StepResult("join the acquisition", outcome, seconds)
+        return StepResult(name, outcome, round(time.perf_counter() - start, 6))
 
     def _wait_for_load(self, steps: list[StepResult]) -> bool:
         """Let a load end; return whether it still goes on."""
-        if not self._loads_elsewhere():
+        if not self._gate.elsewhere:
             return False
-        start = time.perf_counter()
-        limit_s = min(LOAD_S, self._runner.time_left_s(RESERVE_S))
-        loaded = self._loading.acquire(timeout=limit_s)
-        if loaded:
-            self._loading.release()
-        seconds = round(time.perf_counter() - start, 6)
-        outcome = Outcome.OK if loaded else Outcome.HUNG
-        steps.append(StepResult("wait for the devices to load", outcome, seconds))
-        return not loaded
+        waited = self._gate.wait(min(LOAD_S, self._runner.time_left_s(RESERVE_S)))
+        steps.append(waited)
+        return not waited.ok
 
     def _own_steps(self) -> list[StepResult]:
         run = self._runner.run

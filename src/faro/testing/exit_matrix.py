@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 READY_S = 60.0
 GONE_S = 40.0
 PAUSE_S = 0.1
+SAID = " released: {"
 FAILS_TO_LOAD = "Absent"
 PHASE_B = PRELUDE + (
     "mic = scene.open()\nscene.mark('LOADED')\n"
@@ -225,7 +226,8 @@ def _uni(controller: ControllerProcess, began_s: float) -> tuple[bool, float | N
 def _cpp(phase_a: _Process, began_s: float) -> tuple[bool, float | None]:
     """Return whether the core says that all was unloaded, and when it was dark."""
     marks = phase_a.marks()
-    released = any("LOG INFO unloadAllDevices: ok" in mark.what for mark in marks)
+    reports = [m.what for m in marks if m.what.startswith("LOG") and SAID in m.what]
+    released = bool(reports) and all('"left": []' in report for report in reports)
     lit = [mark.t for mark in marks if mark.what == "LIT"]
     dark = [mark.t for mark in marks if mark.what.startswith("LOG INFO dark (")]
     after = [t for t in dark if lit and t > lit[-1]]

@@ -131,6 +131,11 @@ class Scene:
         self.light(microscope)
         return thread
 
+    def begin(self, microscope: PyMMCoreMicroscope) -> RunThread:
+        """Start a run of three frames, and return at once."""
+        event = event_of(channel=self.channel, exposure=1)
+        return microscope.run_mda(iter([event] * 3))
+
     @property
     def channel(self) -> str:
         """The preset that events use."""

@@ -1,0 +1,47 @@
+"""Loading devices, and who waits for that."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from faro.microscope.steps import Outcome, StepResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class LoadGate:
+    """Knows whether devices are being loaded, and lets others wait for that."""
+
+    def __init__(self) -> None:
+        self._loading = threading.Lock()
+        self._loader: threading.Thread | None = None
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Load devices inside, one thread at a time."""
+        with self._loading:
+            self._loader = threading.current_thread()
+            try:
+                yield
+            finally:
+                self._loader = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another thread loads devices now."""
+        loader = self._loader
+        return loader is not None and loader is not threading.current_thread()
+
+    def wait(self, limit_s: float) -> StepResult:
+        """Wait until the devices are loaded, at most ``limit_s``."""
+        start = time.perf_counter()
+        loaded = self._loading.acquire(timeout=limit_s)
+        if loaded:
+            self._loading.release()
+        seconds = round(time.perf_counter() - start, 6)
+        outcome = Outcome.OK if loaded else Outcome.HUNG
+        return StepResult("wait for the devices to load", outcome, seconds)
