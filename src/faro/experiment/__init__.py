@@ -11,6 +11,7 @@ from faro.experiment.files import load_events, save_events
 from faro.experiment.needs import needs
 from faro.experiment.places import places
 from faro.experiment.plan import PlannedEvent, plan
+from faro.experiment.positions import load_positions
 from faro.experiment.refusal import ExperimentError
 from faro.experiment.sequence import RTMSequence
 from faro.experiment.treatments import Treatment, arrange, assign
@@ -30,6 +31,7 @@ __all__ = [
     "check_fov_batching",
     "combine",
     "load_events",
+    "load_positions",
     "needs",
     "places",
     "plan",
