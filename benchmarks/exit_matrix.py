@@ -20,9 +20,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faro.testing.exit_cases import CASES, Core, ExitCase
 from faro.testing.exit_matrix import ExitResult, run_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HEADER = (
     "| case | devices | repeats | released, loads again | dark after, ms"
@@ -71,6 +75,17 @@ def run_repeats(
             return list(pool.map(one, folders))
 
 
+def matrix(
+    python: str, only: str, repeats: int, at_once: int
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield each line of one interpreter's table, and the promises not kept."""
+    for case in CASES:
+        for core in case.cores if only in case.name else ():
+            results = run_repeats(case, core, python, repeats, at_once)
+            broken = ["; ".join(r.problems()) for r in results if r.problems()]
+            yield row(case, core, results), broken
+
+
 def main() -> int:
     """Run the matrix and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -92,19 +107,12 @@ def main() -> int:
             [python, "-c", VERSION], capture_output=True, text=True, check=True
         ).stdout.strip()
         say(f"\nPython {version}, {sys.platform}:\n\n{HEADER}")
-        for case in CASES:
-            for core in case.cores:
-                if options.only not in case.name:
-                    continue
-                results = run_repeats(
-                    case, core, python, options.repeats, options.at_once
-                )
-                say(row(case, core, results))
-                for result in results:
-                    problems = result.problems()
-                    broken += bool(problems)
-                    if problems:
-                        print(f"  {'; '.join(problems)}", file=sys.stderr)
+        table = matrix(python, options.only, options.repeats, options.at_once)
+        for line, problems in table:
+            say(line)
+            broken += len(problems)
+            for problem in problems:
+                print(f"  {problem}", file=sys.stderr)
     if options.out:
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 1 if broken else 0

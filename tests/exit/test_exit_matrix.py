@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,22 @@ def test_the_commonest_ends_release_the_devices(tmp_path: Path) -> None:
     first = [job for job in jobs if (job[0].name, job[1]) in FIRST]
     assert first
     assert unmet(first, tmp_path) == {}
+
+
+def test_the_log_of_an_exit_shows_the_chain_with_times(tmp_path: Path) -> None:
+    (case,) = [case for case in CASES if case.name == "finite run"]
+    assert not run_case(case, Core.UNI, tmp_path).problems(SLACK)
+    lines = (tmp_path / "a" / "marks.jsonl").read_text(encoding="utf-8").splitlines()
+    said = "\n".join(json.loads(line)["what"] for line in lines)
+    chain = [
+        r"_atexit_teardown: 1 open",
+        r"SLM 'DMD' blank",
+        r"_teardown_hardware: ok, \d+\.\d+ s",
+        r"unloadAllDevices: ok, \d+\.\d+ s",
+        r"released: \{.*\"seconds\"",
+        r"_atexit_teardown: done after \d+\.\d+ s",
+    ]
+    assert re.search(".*".join(chain), said, re.DOTALL), said
 
 
 @pytest.mark.long

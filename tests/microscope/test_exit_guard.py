@@ -150,3 +150,20 @@ def test_a_microscope_made_on_a_thread_is_guarded_too() -> None:
     thread.join(20)
     assert made[0].session in EXIT_GUARD.sessions()
     assert made[0].shutdown().ok
+
+
+def test_a_session_that_never_closes_does_not_keep_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("faro.microscope.exit_guard.WAIT_S", 0.2)
+    told: list[str] = []
+    console = Console()
+    guard = ExitGuard(console)
+    guard.add(Kept("slow", told, 2.0))
+    start = time.monotonic()
+    console.ends[0]("console closed")
+    console.ends[0]("and again")
+    assert time.monotonic() - start < 1.0
+    assert told == ["abandon slow"]
+    assert not guard.sessions()
+    assert "not done after 0.2 s" in caplog.text

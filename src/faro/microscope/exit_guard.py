@@ -138,18 +138,17 @@ class ExitGuard:
         self._take_signals()
 
     def _take_signals(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            if not self._signals:
-                logger.warning(
-                    "The microscope was made on a thread: signals that end the"
-                    " process will not release it."
-                )
+        named = [int(getattr(signal, name)) for name in self._platform.graceful]
+        free = [n for n in named if signal.getsignal(n) is signal.SIG_DFL]
+        if free and threading.current_thread() is not threading.main_thread():
+            logger.warning(
+                "The microscope was made on a thread: signals that end the process"
+                " will not release it."
+            )
             return
-        for name in self._platform.graceful:
-            number = int(getattr(signal, name))
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._on_signal)
-                self._signals.add(number)
+        for number in free:
+            signal.signal(number, self._on_signal)
+            self._signals.add(number)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  a signal handler
         """Have the sample dark at once, and end the process; takes no lock."""
@@ -192,12 +191,14 @@ class ExitGuard:
         logger.info("_atexit_teardown: %d open", len(self._sessions))
         job = _Ending(reason)
         self._jobs.put(job)
-        done = _outlast(job.done, WAIT_S)
-        seconds = time.perf_counter() - start
-        if done:
+        if _outlast(job.done, WAIT_S):
+            seconds = time.perf_counter() - start
             logger.info("_atexit_teardown: done after %.3f s", seconds)
-        else:
-            logger.error("_atexit_teardown: not done after %.3f s", seconds)
+            return
+        logger.error("_atexit_teardown: not done after %.3g s", WAIT_S)
+        for session in self.sessions():
+            session.abandon()
+            self.discard(session)
 
     def _work(self) -> None:
         jobs, ending = self._jobs, self._ending
