@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from faro import __version__
 from faro.errors import FaroError
@@ -36,6 +37,13 @@ InProcess = Annotated[
     ),
 ]
 
+ExperimentPath = Annotated[
+    Path,
+    typer.Argument(help="Experiment file (.toml, .yaml, .json), or a run's folder."),
+]
+Progress = Annotated[bool, typer.Option(help="Show a live line while it runs.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Leave the microscope alone.")]
+
 
 def _call(module: str, function: str, *args: object, **options: object) -> None:
     """Run one command; its module is imported now, so that ``--help`` is quick."""
@@ -44,7 +52,7 @@ def _call(module: str, function: str, *args: object, **options: object) -> None:
         code = command(Console(highlight=False, soft_wrap=True), *args, **options)
     except FaroError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[bold red]Error:[/] {error}"
+            f"[bold red]Error:[/] {escape(str(error))}"
         )
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
@@ -91,6 +99,58 @@ def devices(
 ) -> None:
     """Print what a microscope consists of: presets, light levels, devices."""
     _call("faro.cli.devices", "run_devices", rig, config)
+
+
+@app.command()
+def run(
+    file: ExperimentPath,
+    output: Out = None,
+    *,
+    progress: Progress = True,
+) -> None:
+    """Run the experiment of a file, and report it."""
+    _call("faro.cli.experiment", "run_file", file, output, progress=progress)
+
+
+@app.command()
+def check(
+    file: ExperimentPath,
+    *,
+    offline: Offline = False,
+) -> None:
+    """Check an experiment before any light; every problem is listed."""
+    _call("faro.cli.experiment", "check_file", file, offline=offline)
+
+
+@app.command()
+def show(
+    file: ExperimentPath,
+    kind: Annotated[
+        str | None,
+        typer.Option("--as", help="Print the file as toml, yaml or json instead."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Picture, or text with --as.")
+    ] = None,
+) -> None:
+    """Say and draw what an experiment does when, where, in which channel."""
+    _call("faro.cli.experiment", "show_file", file, kind, output)
+
+
+@app.command()
+def init(
+    file: Annotated[
+        Path | None, typer.Argument(help="Default: experiment.toml.")
+    ] = None,
+) -> None:
+    """Write a commented experiment file to begin with."""
+    _call("faro.cli.experiment", "init_file", file)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of experiment files, for editors and forms."""
+    _call("faro.cli.experiment", "print_schema")
 
 
 @app.command()

@@ -146,6 +146,46 @@ class StoragePart(Schema):
     durability: Literal["process", "power-loss"] = "process"
 
 
+class TreatmentsPart(Schema):
+    """Which wells or positions get what; see `faro.experiment.arrange`.
+
+    Attributes
+    ----------
+    groups
+        Name to the words of a `faro.experiment.Treatment`.
+    layout
+        Place to the name of a group. A place is a well (``A1``), a block of wells
+        (``"A1:B6"``), a position by its name or its index.
+    tables
+        Further facts by name, each from place to value.
+    seed
+        Draws the groups by lot instead of a layout.
+    within
+        Name of a table; lots are balanced inside each of its values.
+    """
+
+    groups: dict[str, Words] = Field(min_length=1)
+    layout: dict[str, str] | None = None
+    tables: dict[str, Plain] = Field(default_factory=dict)
+    seed: int | None = Field(default=None, strict=True)
+    within: str | None = None
+
+
+class BatchingPart(Schema):
+    """Positions wait until others are done; see `faro.experiment.apply_fov_batching`.
+
+    Attributes
+    ----------
+    time_per_fov_s
+        What one position takes at one timepoint.
+    n_parallel
+        How many positions share an interval; by default as many as fit.
+    """
+
+    time_per_fov_s: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+    n_parallel: Annotated[int, Field(ge=1, strict=True)] | None = None
+
+
 class StepTimes(Schema):
     """How long the steps take, measured or estimated, to see whether they fit.
 
@@ -186,11 +226,15 @@ class ExperimentFile(Schema):
         The words of one `RTMSequence`.
     phases
         Words of several, one after the other.
-    groups
+    arms
         Words of several, side by side at positions of their own; also
         ``{phases = [...]}``.
     shared
-        Words that every phase or group begins with.
+        Words that every phase or arm begins with.
+    treatments
+        Which wells or positions get what; with a sequence or phases.
+    batching
+        What to do where one interval cannot hold all positions.
     limits
         Words of `faro.run.RunLimits`.
     times
@@ -205,8 +249,10 @@ class ExperimentFile(Schema):
     microscope: AnyRig
     sequence: Words | None = None
     phases: tuple[Words, ...] = ()
-    groups: tuple[Words, ...] = ()
+    arms: tuple[Words, ...] = ()
     shared: Words = Field(default_factory=dict)
+    treatments: TreatmentsPart | None = None
+    batching: BatchingPart | None = None
     pipeline: PipelinePart | None = None
     storage: StoragePart = StoragePart()
     limits: Plain = Field(default_factory=dict)
@@ -217,12 +263,15 @@ class ExperimentFile(Schema):
         """Refuse a file that says nothing to do, or says it in two ways."""
         said = [
             name
-            for name in ("sequence", "phases", "groups")
+            for name in ("sequence", "phases", "arms")
             if getattr(self, name) not in (None, ())
         ]
         if len(said) != 1:
             found = " and ".join(said) or "none"
-            message = f"Give one of sequence, phases and groups, not {found}"
+            message = f"Give one of sequence, phases and arms, not {found}"
+            raise ValueError(message)
+        if self.treatments is not None and "arms" in said:
+            message = "Use treatments with sequence or phases, not with arms"
             raise ValueError(message)
         if self.shared and "sequence" in said:
             message = "Write the words of shared into sequence: there is only one"

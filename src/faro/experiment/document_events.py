@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from faro.errors import Problem
+from faro.experiment.batching import apply_fov_batching
 from faro.experiment.combine import combine
-from faro.experiment.document_problems import moved
-from faro.experiment.document_values import plain, without_nothing
+from faro.experiment.document import BatchingPart, TreatmentsPart, words_of
+from faro.experiment.document_problems import checked, moved
+from faro.experiment.document_values import place_of, plain, without_nothing
 from faro.experiment.refusal import ExperimentError, nearest
 from faro.experiment.sequence import RTMSequence
+from faro.experiment.treatments import Treatment, arrange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from faro.experiment.document import ExperimentFile
     from faro.experiment.event import RTMEvent
@@ -31,11 +34,9 @@ def events_of(document: ExperimentFile) -> tuple[RTMEvent, ...]:
     Raises
     ------
     ExperimentError
-        With everything that is wrong in sequence, phases and groups.
+        With everything that is wrong in sequence, phases, arms and treatments.
     """
-    tables = ("sequence", "phases", "groups", "shared")
-    words = {name: getattr(document, name) for name in tables}
-    events, problems = events_from(words)
+    events, problems = events_from(words_of(document))
     if problems:
         raise ExperimentError(problems)
     return events
@@ -44,122 +45,184 @@ def events_of(document: ExperimentFile) -> tuple[RTMEvent, ...]:
 def events_from(
     words: Mapping[str, Any],
 ) -> tuple[tuple[RTMEvent, ...], list[Problem]]:
-    """Return the events of ``sequence``, ``phases`` or ``groups``, and what is wrong.
+    """Return the events of ``sequence``, ``phases`` or ``arms``, and what is wrong.
 
     Parameters
     ----------
     words
-        The tables of a file; others than those and ``shared`` are not looked at.
+        What a file says, unchecked. Its other parts are not looked at.
     """
-    problems: list[Problem] = []
-    shared = _table(words.get("shared"), "shared", problems)
-    if words.get("sequence"):
-        found = _sequence(_table(words["sequence"], "sequence", problems), "sequence")
-        return tuple(found[0]), [*problems, *found[1]]
-    axis, name = ("p", "groups") if words.get("groups") else ("t", "phases")
-    listed = words.get(name) or ()
-    if not isinstance(listed, list | tuple):
-        what = "is not a list of tables."
-        return (), [*problems, Problem(name, what, f"Write [[{name}]] above each.")]
-    sources = []
-    for number, given in enumerate(listed):
-        place = f"{name}[{number}]"
-        part, wrong = _part(_table(given, place, problems), shared, place)
-        sources.append(part)
-        problems += wrong
-    return _combined(sources, axis, name, problems)
+    reader = _Reader(words)
+    events = tuple(reader.events())
+    batching, _ = checked(words.get("batching"), BatchingPart)
+    if batching is not None and not reader.problems:
+        try:
+            time_s, n_parallel = batching.time_per_fov_s, batching.n_parallel
+            events = apply_fov_batching(events, time_s, n_parallel)
+        except ExperimentError as error:
+            reader.problems += moved(error.problems, "batching")
+    problems = list(dict.fromkeys(reader.problems))
+    return () if problems else events, problems
 
 
-def _combined(
-    sources: Sequence[Iterable[RTMEvent]],
-    axis: str,
-    place: str,
-    problems: list[Problem],
-) -> tuple[tuple[RTMEvent, ...], list[Problem]]:
-    if problems:
-        return (), problems
-    try:
-        return combine(*sources, axis=axis), []
-    except ExperimentError as error:
-        return (), [
-            Problem(p.where.replace("sources/", f"{place}/"), p.what, p.remedy)
-            for p in error.problems
-        ]
+class _Reader:
+    """Makes sequences of words and collects what is wrong.
 
+    Parameters
+    ----------
+    words
+        What a file says, unchecked.
 
-def _part(
-    given: Mapping[str, Any], shared: Mapping[str, Any], place: str
-) -> tuple[Iterable[RTMEvent], list[Problem]]:
-    """Return the events of one phase or group; a group may have phases."""
-    if place.startswith("groups") and "phases" in given:
-        extra = [
-            Problem(
-                f"{place}.{word}",
-                f"{word!r} stands beside phases.",
-                "Write it into each phase, or into [shared].",
+    Attributes
+    ----------
+    problems
+        What is wrong, each with its place.
+    """
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        self.problems: list[Problem] = []
+        self._words = words
+        self._shared = self._table(words.get("shared"), "shared")
+        part, _ = checked(words.get("treatments"), TreatmentsPart)
+        self._treatments: TreatmentsPart | None = part
+        self._groups = list(self._read_groups())
+
+    def events(self) -> Iterable[RTMEvent]:
+        words = self._words
+        if words.get("sequence"):
+            table = self._table(words["sequence"], "sequence")
+            return self._sequence(table, "sequence")
+        if words.get("arms"):
+            return self._several(words["arms"], "arms", "p", self._arm)
+        return self._several(words.get("phases"), "phases", "t", self._sequence)
+
+    def _several(
+        self,
+        listed: object,
+        place: str,
+        axis: str,
+        read: Callable[[dict[str, Any], str], Iterable[RTMEvent]],
+    ) -> Iterable[RTMEvent]:
+        """Return a list of sequences, put together along an axis."""
+        if not isinstance(listed, list | tuple):
+            if listed is not None:
+                what = "is not a list of tables."
+                self._wrong(place, what, f"Write [[{place}]] above each.")
+            return ()
+        sources = []
+        for number, given in enumerate(listed):
+            where = f"{place}[{number}]"
+            sources.append(read(self._table(given, where), where))
+        if self.problems:
+            return ()
+        try:
+            return combine(*sources, axis=axis)
+        except ExperimentError as error:
+            for problem in error.problems:
+                where = problem.where.removeprefix("sources/")
+                where = place_of(place, where.split("/"))
+                self._wrong(where, problem.what, problem.remedy)
+            return ()
+
+    def _arm(self, given: Mapping[str, Any], place: str) -> Iterable[RTMEvent]:
+        if "phases" not in given:
+            return self._sequence(given, place)
+        for word in given:
+            if word != "phases":
+                what = f"{word!r} stands beside phases."
+                remedy = "Write it into each phase, or into [shared]."
+                self._wrong(f"{place}.{word}", what, remedy)
+        where = f"{place}.phases"
+        if not given["phases"]:
+            self._wrong(where, "has no phases.", "Give a list of tables.")
+        return self._several(given["phases"], where, "t", self._sequence)
+
+    def _sequence(self, given: Mapping[str, Any], place: str) -> Iterable[RTMEvent]:
+        shared = {} if place == "sequence" else self._shared
+        words = self._with_frames(without_nothing({**shared, **given}), place)
+        places = words.get("stage_positions")
+        if isinstance(places, list):  # useq takes a tuple for a place, files have lists
+            listed = [tuple(p) if isinstance(p, list) else p for p in places]
+            words["stage_positions"] = listed
+        try:
+            sequence = RTMSequence(**words)
+        except ExperimentError as error:
+            self.problems += moved(error.problems, place)
+            return ()
+        return sequence if self._treatments is None else self._arranged(sequence)
+
+    def _arranged(self, sequence: RTMSequence) -> Iterable[RTMEvent]:
+        """Return the events of a sequence, each position treated as its group."""
+        part = self._treatments
+        if part is None or len(self._groups) < len(part.groups):
+            return ()
+        tables = {name: _placed(table) for name, table in part.tables.items()}
+        try:
+            return arrange(
+                sequence,
+                self._groups,
+                None if part.layout is None else _placed(part.layout),
+                tables=tables,
+                seed=part.seed,
+                within=part.within,
             )
-            for word in given
-            if word != "phases"
-        ]
-        phases = given["phases"] if isinstance(given["phases"], list | tuple) else ()
-        parts = [
-            _sequence(
-                {**shared, **_table(words, f"{place}.phases[{i}]", extra)},
-                f"{place}.phases[{i}]",
-            )
-            for i, words in enumerate(phases)
-        ]
-        problems = [*extra, *(p for _, wrong in parts for p in wrong)]
-        if not phases:
-            what = "has no phases."
-            problems.append(Problem(f"{place}.phases", what, "Give a list of tables."))
-        return _combined([part for part, _ in parts], "t", f"{place}.phases", problems)
-    return _sequence({**shared, **given}, place)
+        except ExperimentError as error:
+            for problem in error.problems:
+                where = problem.where.replace("treatments/", "groups/")
+                where = place_of("treatments", where.split("/"))
+                self._wrong(where, problem.what, problem.remedy)
+            return ()
 
+    def _read_groups(self) -> Iterable[Treatment]:
+        groups = {} if self._treatments is None else self._treatments.groups
+        for name, words in groups.items():
+            place = f"treatments.groups.{name}"
+            try:
+                yield Treatment(**{"name": name, **self._with_frames(words, place)})
+            except ExperimentError as error:
+                self.problems += moved(error.problems, place)
 
-def _sequence(
-    given: Mapping[str, Any], place: str
-) -> tuple[Iterable[RTMEvent], list[Problem]]:
-    problems: list[Problem] = []
-    words = without_nothing(given)
-    for name in FRAMES:
-        if isinstance(words.get(name), dict):
-            words[name] = _frames(words[name], f"{place}.{name}", problems)
-    places = words.get("stage_positions")
-    if isinstance(places, list):  # useq takes a tuple for a place, files have lists
-        listed = [tuple(p) if isinstance(p, list) else p for p in places]
-        words["stage_positions"] = listed
-    try:
-        return RTMSequence(**words), problems
-    except ExperimentError as error:
-        return (), [*problems, *moved(error.problems, place)]
+    def _with_frames(self, words: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """Return words whose ranges of timepoints are lists."""
+        found = dict(words)
+        for name in FRAMES:
+            if isinstance(found.get(name), dict):
+                found[name] = self._frames(found[name], f"{place}.{name}")
+        return found
 
-
-def _frames(words: Mapping[str, Any], place: str, problems: list[Problem]) -> list[int]:
-    """Return the timepoints of ``{start, stop, step}``."""
-    unknown = [word for word in words if word not in RANGE_WORDS]
-    for word in unknown:
-        what = f"there is no {word!r}."
-        problems.append(Problem(f"{place}.{word}", what, nearest(word, RANGE_WORDS)))
-    values = [words.get("start", 0), words.get("stop"), words.get("step", 1)]
-    whole = all(isinstance(v, int) and not isinstance(v, bool) for v in values)
-    if not unknown and (not whole or values[2] == 0):
+    def _frames(self, words: Mapping[str, Any], place: str) -> list[int]:
+        """Return the timepoints of ``{start, stop, step}``."""
+        unknown = [word for word in words if word not in RANGE_WORDS]
+        for word in unknown:
+            remedy = nearest(word, RANGE_WORDS)
+            self._wrong(f"{place}.{word}", f"there is no {word!r}.", remedy)
+        values = [words.get("start", 0), words.get("stop"), words.get("step", 1)]
+        whole = all(isinstance(v, int) and not isinstance(v, bool) for v in values)
+        if unknown or (whole and values[2] != 0):
+            return [] if unknown else list(range(*values))
         what = f"{dict(words)!r} is no range of timepoints."
-        problems.append(Problem(place, what, RANGE_REMEDY))
-    return [] if problems or not whole or not values[2] else list(range(*values))
+        self._wrong(place, what, RANGE_REMEDY)
+        return []
+
+    def _table(self, given: object, place: str) -> dict[str, Any]:
+        """Return a table of the file, an empty one where there is none."""
+        if given is None:
+            return {}
+        if not isinstance(given, dict):
+            what = f"{given!r:.60} is not allowed."
+            self._wrong(place, what, "Give a table: names and values.")
+            return {}
+        try:
+            table: dict[str, Any] = plain(given)
+        except ExperimentError as error:
+            self.problems += moved(error.problems, place)
+            return {}
+        return table
+
+    def _wrong(self, where: str, what: str, remedy: str) -> None:
+        self.problems.append(Problem(where, what, remedy))
 
 
-def _table(given: object, place: str, problems: list[Problem]) -> dict[str, Any]:
-    """Return a table of the file, an empty one where there is none."""
-    if given is None:
-        return {}
-    if not isinstance(given, dict):
-        what = f"{given!r:.60} is not a table."
-        problems.append(Problem(place, what, "Give a table: names and values."))
-        return {}
-    try:
-        table: dict[str, Any] = plain(given)
-    except ExperimentError as error:
-        problems += moved(error.problems, place)
-        return {}
-    return table
+def _placed(table: Mapping[str, Any]) -> dict[str | int, Any]:
+    """Return a table of places; a number is the index of a position."""
+    return {int(p) if p.isdecimal() else p: value for p, value in table.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,7 +14,7 @@ from faro.experiment.document_values import place_of
 from faro.experiment.refusal import ExperimentError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -32,7 +33,7 @@ TYPE_WORDS = {
 
 
 def checked(
-    data: Mapping[Any, Any], model: type[BaseModel] = ExperimentFile, start: str = ""
+    data: object, model: type[BaseModel] = ExperimentFile, start: str = ""
 ) -> tuple[Any, list[Problem]]:
     """Return ``data`` as a model, or None, and everything that is wrong with it.
 
@@ -45,6 +46,10 @@ def checked(
     start
         Place of that part.
     """
+    if not isinstance(data, Mapping):
+        what = f"{_shown(data)} is not allowed."
+        problem = Problem(start or "file", what, TYPE_WORDS["model_type"])
+        return None, [] if data is None and start else [problem]
     keys = [key for key in data if not isinstance(key, str)]
     if keys:
         what = f"the key {keys[0]!r} is not text."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
@@ -22,35 +23,31 @@ TOLERATED_FRACTION = 0.1
 
 
 @dataclass(slots=True)
-class Played:
-    """The schedule as it would go.
+class Round:
+    """What is planned for one moment.
 
     Attributes
     ----------
+    timestep
+        Time index of its first event.
     planned_s, started_s
-        Timepoint to its planned start and to the start that it would have.
+        Its planned start, and the start that it would have.
     busy_s
-        Timepoint to how long its steps take, without waiting for a start.
+        How long its steps take, without waiting for a start.
     n_fovs
-        Timepoint to how many positions it has.
+        How many positions it visits.
     """
 
-    planned_s: dict[int, Seconds] = field(default_factory=dict)
-    started_s: dict[int, Seconds] = field(default_factory=dict)
-    busy_s: dict[int, Seconds] = field(default_factory=dict)
-    n_fovs: dict[int, int] = field(default_factory=dict)
+    timestep: int
+    planned_s: Seconds
+    started_s: Seconds
+    busy_s: Seconds = 0.0
+    n_fovs: int = 0
 
-    def late_s(self) -> dict[int, Seconds]:
-        """Return the timepoints that start late, and by how much."""
-        late = {}
-        before_s: Seconds | None = None
-        for timestep, planned_s in self.planned_s.items():
-            interval_s = planned_s - before_s if before_s is not None else 0.0
-            before_s = planned_s
-            late_s = self.started_s[timestep] - planned_s
-            if interval_s > 0 and late_s > TOLERATED_FRACTION * interval_s:
-                late[timestep] = late_s
-        return late
+    @property
+    def late_s(self) -> Seconds:
+        """How late it would start."""
+        return self.started_s - self.planned_s
 
 
 def play(
@@ -58,8 +55,8 @@ def play(
     times: StepTimes,
     *,
     exposures_take_time: bool = True,
-) -> Played:
-    """Return how a plan would go. Pure, any thread.
+) -> list[Round]:
+    """Return how a plan would go, moment by moment. Pure, any thread.
 
     Parameters
     ----------
@@ -70,17 +67,15 @@ def play(
     exposures_take_time
         Whether an exposure of 100 ms takes 100 ms.
     """
-    played = Played()
+    rounds: dict[Seconds, Round] = {}
     now_s = 0.0
     last_fov: int | None = None
     mask_ready_s: dict[tuple[int, int], Seconds] = {}
     for event in planned:
-        timestep, moment = event.timestep, (event.fov, event.timestep)
         if event.first:
             now_s = max(now_s, event.planned_s)
-            played.planned_s.setdefault(timestep, event.planned_s)
-            played.started_s.setdefault(timestep, now_s)
-            played.n_fovs[timestep] = played.n_fovs.get(timestep, 0) + 1
+            start = Round(event.timestep, event.planned_s, now_s)
+            rounds.setdefault(event.planned_s, start).n_fovs += 1
         begun_s = now_s
         if event.first and last_fov not in (None, event.fov):
             now_s += times.stage_s
@@ -90,9 +85,9 @@ def play(
         exposure_ms = event.channel.exposure or 0.0
         now_s += times.frame_s + exposures_take_time * exposure_ms / 1e3
         if event.role is FrameRole.IMAGE:
-            mask_ready_s[moment] = now_s + times.analysis_s
-        played.busy_s[timestep] = played.busy_s.get(timestep, 0.0) + now_s - begun_s
-    return played
+            mask_ready_s[event.fov, event.timestep] = now_s + times.analysis_s
+        rounds[event.planned_s].busy_s += now_s - begun_s
+    return list(rounds.values())
 
 
 def schedule_problems(
@@ -118,29 +113,33 @@ def schedule_problems(
     steps = plan(events, stim_mode=stim_mode)
     known = times or StepTimes()
     played = play(steps, known, exposures_take_time=exposures_take_time)
-    late_s = played.late_s()
-    if not late_s:
+    late = [
+        (now, now.planned_s - before.planned_s)
+        for before, now in pairwise(played)
+        if now.late_s > TOLERATED_FRACTION * (now.planned_s - before.planned_s) > 0
+    ]
+    if not late:
         return []
-    first, worst = next(iter(late_s)), max(late_s, key=lambda t: late_s[t])
+    first, (worst, interval_s) = late[0][0], max(late, key=lambda pair: pair[0].late_s)
     what = (
-        f"{len(late_s)} of {len(played.planned_s)} timepoints would start late: "
-        f"t={first} by {late_s[first]:.3g} s, at worst t={worst} by "
-        f"{late_s[worst]:.3g} s."
+        f"{len(late)} of {len(played)} timepoints would start late: "
+        f"t={first.timestep} by {first.late_s:.3g} s, at worst t={worst.timestep} by "
+        f"{worst.late_s:.3g} s."
     )
-    return [Problem("time_plan", what, _remedy(played, worst), "warning")]
+    longest = max(played, key=lambda moment: moment.busy_s)
+    remedy = _remedy(longest, interval_s)
+    return [Problem("time_plan", what, remedy, "warning")]
 
 
-def _remedy(played: Played, timestep: int) -> str:
+def _remedy(longest: Round, interval_s: Seconds) -> str:
     """Return what would make the schedule fit."""
-    longest = max(played.busy_s, key=lambda t: played.busy_s[t])
-    busy_s, n_fovs = played.busy_s[longest], played.n_fovs[longest]
-    starts_s = list(played.planned_s.values())
-    position = list(played.planned_s).index(timestep)
-    interval_s = starts_s[position] - starts_s[position - 1]
-    needed_s = math.ceil(busy_s * 100) / 100
-    fit = math.floor(n_fovs * interval_s / busy_s + 1e-9)
-    if n_fovs > 1 and 0 < fit < n_fovs:
-        batches = f"or take the positions in batches of {fit} ({n_fovs} are planned)"
-    else:
-        batches = "or expose for less time"
+    needed_s = math.ceil(longest.busy_s * 100 - 1e-6) / 100
+    fit = math.floor(longest.n_fovs * interval_s / longest.busy_s + 1e-9)
+    batches = "or expose for less time"
+    if 0 < fit < longest.n_fovs:
+        time_s = longest.busy_s / longest.n_fovs
+        batches = (
+            f"or take {fit} of the {longest.n_fovs} positions at a time "
+            f"(batching with time_per_fov_s = {time_s:.3g})"
+        )
     return f"Plan an interval of {needed_s:g} s or more, {batches}."

@@ -255,7 +255,12 @@ def _offline_problems(found: Prepared | Unfinished) -> list[Problem]:
         return []
     document = found.document
     real = found.rig.words.parameters.get("real_time_exposure", True)
-    return schedule_problems(found.events, document.times, stim_mode=document.stim_mode)
+    return schedule_problems(
+        found.events,
+        document.times,
+        stim_mode=document.stim_mode,
+        exposures_take_time=bool(real),
+    )
 
 
 def _preset_problems(
