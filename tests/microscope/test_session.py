@@ -25,6 +25,7 @@ from faro.testing.microscope import event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import useq
 
@@ -496,3 +497,23 @@ def test_a_load_that_hangs_keeps_the_end_no_longer_than_it_may(
     assert waited.outcome is Outcome.HUNG
     loaded.set()
     thread.join(20)
+
+
+def test_a_load_by_the_cores_own_method_is_waited_for_and_checked(
+    tmp_path: Path,
+) -> None:
+    cfg = tmp_path / "rig.cfg"
+    cfg.write_text(
+        "#py pyDevice,Lamp,faro.testing.devices,RefusingDevice\n"
+        "#py Property,Core,Initialize,1\n"
+    )
+
+    class Public(PyMMCoreMicroscope):
+        EXCLUSIVE = False
+
+    rig = Public()
+    rig.mmc = core = new_core(python_devices=True)
+    with pytest.raises(HardwareError, match="'Lamp'"):
+        rig.mmc.loadSystemConfiguration(str(cfg))
+    assert rig.shutdown().ok
+    assert "loadSystemConfiguration" not in vars(core)

@@ -17,18 +17,18 @@ class LoadGate:
     """Knows whether devices are being loaded, and lets others wait for that."""
 
     def __init__(self) -> None:
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
         self._loader: threading.Thread | None = None
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """Load devices inside, one thread at a time."""
+        """Load devices inside, one thread at a time; may be nested."""
         with self._loading:
-            self._loader = threading.current_thread()
+            before, self._loader = self._loader, threading.current_thread()
             try:
                 yield
             finally:
-                self._loader = None
+                self._loader = before
 
     @property
     def elsewhere(self) -> bool:

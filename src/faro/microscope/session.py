@@ -25,6 +25,7 @@ from faro.microscope.mmcore import (
     keep_for_ever,
 )
 from faro.microscope.release import release_devices
+from faro.microscope.stand_ins import give_back, take_over
 from faro.microscope.starvation import StarvationWatch
 from faro.microscope.steps import CloseReport, Outcome, StepResult, StepRunner
 
@@ -47,10 +48,6 @@ LOAD_S = 60.0
 RESERVE_S = 0.6
 """Of the time of a process's end, what an exposure or a load must leave."""
 SECOND_CALLER_S = 30.0
-
-
-def _nobody(*_: object) -> None:
-    """Nobody is told but the core's own listeners."""
 
 
 class SessionState(StrEnum):
@@ -105,7 +102,7 @@ class HardwareSession:
         self._on_release: list[tuple[str, Callable[[], object], float]] = []
         self._gate = LoadGate()
         self._rig_lock: RigLock | None = None
-        vars(core)["run_mda"] = self._run_by_hand
+        take_over(core, self)
         EXIT_GUARD.add(self, rig)
 
     @property
@@ -195,15 +192,6 @@ class HardwareSession:
     def running(self) -> bool:
         """Whether an acquisition is running."""
         return self._thread is not None and self._thread.is_alive()
-
-    def _run_by_hand(
-        self, events: Iterable[MDAEvent], *, block: bool = False, **output: object
-    ) -> RunThread:
-        """Stand in for the core's ``run_mda``, whose thread would outlast the exit."""
-        thread = self.run(events, _nobody, _nobody, **output)
-        if block:
-            thread.join()
-        return thread
 
     def _watched(self, events: Iterator[MDAEvent]) -> StarvationWatch[MDAEvent]:
         limit_s = self.engine.policy.starvation_s
@@ -308,7 +296,7 @@ class HardwareSession:
 
     def _let_go(self) -> None:
         self._state = SessionState.CLOSED
-        vars(self.core).pop("run_mda", None)
+        give_back(self.core)
         self._runner.close()
         if self._rig_lock is not None:
             self._rig_lock.release()

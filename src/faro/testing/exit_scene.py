@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import signal
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from faro.microscope.demo import MMDemo
 from faro.microscope.mmcore import device_labels
+from faro.microscope.platform import this_process
 from faro.microscope.pymmcore import PyMMCoreMicroscope
 from faro.testing.microscope import event_of
 
@@ -56,7 +58,9 @@ class Scene:
     """
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        given = given or json.loads(sys.argv[1])
+        if given is None:
+            _expect_signals()
+            given = json.loads(sys.argv[1])
         self.core, self.config = str(given["core"]), str(given["config"])
         self._marks = Path(given["marks"])
         logger = logging.getLogger("faro")
@@ -155,6 +159,13 @@ class Scene:
             message = "no frame could be taken"
             raise RuntimeError(message)
         self.mark("USABLE")
+
+
+def _expect_signals() -> None:
+    """Answer signals as a program at a terminal does, wherever this was started."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in this_process().graceful:
+        signal.signal(int(getattr(signal, name)), signal.SIG_DFL)
 
 
 class _Marks(logging.Handler):

@@ -1,0 +1,55 @@
+"""Two methods of a core that a session takes over, for who uses the core directly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faro.microscope.mmcore import check_devices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from useq import MDAEvent
+
+    from faro.microscope.abstract import RunThread
+    from faro.microscope.mmcore import CMMCorePlus
+    from faro.microscope.session import HardwareSession
+
+NAMES = ("run_mda", "loadSystemConfiguration")
+
+
+def _nobody(*_: object) -> None:
+    """Nobody is told but the core's own listeners."""
+
+
+def take_over(core: CMMCorePlus, session: HardwareSession) -> None:
+    """Have ``core`` run and load through ``session``, until `give_back`.
+
+    A run started by ``core.run_mda`` is then on a daemon thread, can be ended while
+    its iterator blocks, and ends in the dark: the core's own thread would keep the
+    process from ending. A load is then waited for by a release, and checked: a
+    ``UniMMCore`` swallows the errors of Python devices.
+    """
+    load_itself = core.loadSystemConfiguration
+
+    def run_mda(
+        events: Iterable[MDAEvent], *, block: bool = False, **output: object
+    ) -> RunThread:
+        thread = session.run(events, _nobody, _nobody, **output)
+        if block:
+            thread.join()
+        return thread
+
+    def load(fileName: str | Path = "MMConfig_demo.cfg") -> None:  # noqa: N803  the core's name
+        with session.loading():
+            load_itself(fileName)
+            check_devices(core)
+
+    vars(core).update(zip(NAMES, (run_mda, load), strict=True))
+
+
+def give_back(core: CMMCorePlus) -> None:
+    """Let ``core`` do as it does by itself. Safe to call twice."""
+    for name in NAMES:
+        vars(core).pop(name, None)
