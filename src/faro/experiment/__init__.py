@@ -7,6 +7,7 @@ from faro.experiment.channel import Channel, PowerChannel
 from faro.experiment.check import check
 from faro.experiment.combine import combine
 from faro.experiment.event import RTMEvent
+from faro.experiment.event_table import events_from_table
 from faro.experiment.files import load_events, save_events
 from faro.experiment.needs import needs
 from faro.experiment.places import places
@@ -30,6 +31,7 @@ __all__ = [
     "check",
     "check_fov_batching",
     "combine",
+    "events_from_table",
     "load_events",
     "load_positions",
     "needs",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import StringIO
 from math import isfinite, isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from faro.errors import Problem
 from faro.experiment.refusal import ExperimentError
@@ -18,8 +18,17 @@ from faro.experiment.refusal import ExperimentError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Columns: TypeAlias = Mapping[str, Iterable[object]]
-"""Columns by name; a pandas or polars table is taken as well."""
+
+class Frame(Protocol):
+    """A table of pandas or polars: names of columns, and ``table[name]``."""
+
+    @property
+    def columns(self) -> Iterable[object]:
+        """Names of the columns."""
+
+
+Columns: TypeAlias = Mapping[str, Iterable[object]] | Frame
+"""Columns by name."""
 
 SEPARATORS = "\t;,"
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
@@ -89,7 +98,7 @@ def table_from(source: object) -> Table:
     return Table("table", tuple(cells), named)
 
 
-def columns_of(source: object) -> Columns | None:
+def columns_of(source: object) -> Mapping[str, Iterable[object]] | None:
     """Return the columns of a mapping, or of a pandas or polars table; None else."""
     if isinstance(source, Mapping):
         listed = (isinstance(cells, Iterable) for cells in source.values())
