@@ -10,12 +10,13 @@ from faro.experiment.event import RTMEvent
 from faro.experiment.event_table import events_from_table
 from faro.experiment.files import load_events, save_events
 from faro.experiment.needs import needs
-from faro.experiment.places import places
 from faro.experiment.plan import PlannedEvent, plan
 from faro.experiment.positions import load_positions
 from faro.experiment.refusal import ExperimentError
 from faro.experiment.sequence import RTMSequence
 from faro.experiment.treatments import Treatment, arrange, assign
+from faro.experiment.waiting import Wait, wait_before, waits
+from faro.experiment.wells import places
 
 __all__ = [
     "Channel",
@@ -25,6 +26,7 @@ __all__ = [
     "RTMEvent",
     "RTMSequence",
     "Treatment",
+    "Wait",
     "apply_fov_batching",
     "arrange",
     "assign",
@@ -38,4 +40,6 @@ __all__ = [
     "places",
     "plan",
     "save_events",
+    "wait_before",
+    "waits",
 ]

@@ -8,9 +8,10 @@ from faro.errors import Problem
 from faro.experiment.plan import STIM_MODES, stim_mode_problem
 from faro.experiment.refusal import nearest
 from faro.experiment.survey import survey
+from faro.experiment.waiting import wait_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from faro.experiment.channel import Channel
     from faro.experiment.event import RTMEvent
@@ -26,6 +27,7 @@ def check(
     stim_mode: str = "current",
     facts: HardwareFacts,
     masked: bool = True,
+    executes: Collection[str] = (),
 ) -> list[Problem]:
     """Return everything that keeps ``events`` from running. Pure, any thread.
 
@@ -42,6 +44,9 @@ def check(
     masked
         Whether light is given in masks; False if only to the whole field, which needs
         no SLM.
+    executes
+        What the run waits for, of ``"start_at"`` and ``"pause_before"``; other waits
+        are refused, because the run would pass over them.
 
     >>> from faro.experiment import RTMEvent
     >>> from faro.model import HardwareFacts
@@ -60,6 +65,7 @@ def check(
     problems += _layout_problems(found)
     problems += _record_problems(found)
     problems += _consistency_problems(found)
+    problems += wait_problems(found.waits, executes)
     for role, used in found.uses.items():
         problems += _preset_problems(role, used, facts)
         problems += _exposure_problems(role, used, facts)

@@ -11,7 +11,6 @@ import useq
 from pydantic import ValidationError
 
 from faro.errors import Problem
-from faro.experiment.places import well_index
 from faro.experiment.refusal import ExperimentError, problems_from, unknown_words
 from faro.experiment.sources import (
     Columns,
@@ -24,6 +23,7 @@ from faro.experiment.sources import (
 )
 from faro.experiment.stage_list import is_stage_list, stage_list_positions
 from faro.experiment.supported import POSITION_WORDS
+from faro.experiment.wells import well_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

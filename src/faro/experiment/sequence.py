@@ -12,7 +12,6 @@ from faro.errors import Problem
 from faro.experiment.channel import AnyChannel, Channel, Milliseconds
 from faro.experiment.event import RTMEvent, Seconds
 from faro.experiment.frames import Frames, frame_problems, resolved
-from faro.experiment.places import WELL_FACTS, well_facts
 from faro.experiment.refusal import ExperimentError, Refusing
 from faro.experiment.supported import (
     POSITION_REMEDY,
@@ -22,6 +21,7 @@ from faro.experiment.supported import (
     unexecuted,
     unread_words,
 )
+from faro.experiment.wells import WELL_FACTS, well_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from typing import TypeAlias
 import useq
 
 from faro.errors import Problem
-from faro.experiment.places import well_index
 from faro.experiment.refusal import ExperimentError, nearest
 from faro.experiment.sources import entry_lines, number
+from faro.experiment.wells import well_index
 
 Numbers: TypeAlias = list[float]
 """Stage coordinates, um."""

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from faro.experiment.waiting import WAIT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -38,6 +40,8 @@ class Survey:
         Places whose timestep does not come after the one before of the FOV.
     unwritable
         Metadata that cannot be said in JSON: name to value.
+    waits
+        Place to what is waited for before it.
     """
 
     n_events: int = 0
@@ -47,6 +51,7 @@ class Survey:
     names: dict[int, dict[str, None]] = field(default_factory=dict)
     unordered: list[Place] = field(default_factory=list)
     unwritable: dict[str, object] = field(default_factory=dict)
+    waits: dict[Place, object] = field(default_factory=dict)
 
     @property
     def repeated(self) -> list[Place]:
@@ -72,6 +77,8 @@ def survey(events: Iterable[RTMEvent]) -> Survey:
         _note_channels(found, "stim_channels", event.stim_channels, place)
         _note_channels(found, "ref_channels", event.ref_channels, place)
         _note_metadata(found, event)
+        if WAIT in event.metadata:
+            found.waits.setdefault(place, event.metadata[WAIT])
     return found
 
 

@@ -11,15 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from faro.errors import Problem
 from faro.experiment.channel import AnyChannel
 from faro.experiment.frames import Frames
-from faro.experiment.places import WELL_FACTS, places, spots_of, spread
 from faro.experiment.refusal import ExperimentError, Refusing, nearest
 from faro.experiment.sequence import EXPOSURE_REMEDY, Exposures, RTMSequence
+from faro.experiment.waiting import WAIT
+from faro.experiment.wells import WELL_FACTS, places, spots_of, spread
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
     from faro.experiment.event import RTMEvent
-    from faro.experiment.places import Place, Table
+    from faro.experiment.wells import Place, Table
 
     Unit = TypeVar("Unit", bound=Hashable)
 
@@ -27,7 +28,7 @@ TREATMENT = "treatment"
 """Key of the metadata under which an event names its treatment."""
 
 SCHEDULE = ("stim_channels", "stim_frames", "stim_exposure", "ref_channels")
-RESERVED = (TREATMENT, *WELL_FACTS)
+RESERVED = (TREATMENT, WAIT, *WELL_FACTS)
 
 
 class Treatment(Refusing, BaseModel):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faro.experiment import RTMSequence, places
-from faro.experiment.places import Spot, spread, well_facts, well_index, well_name
+from faro.experiment.wells import Spot, spread, well_facts, well_index, well_name
 
 PLATE = useq.WellPlatePlan.model_validate(
     {
