@@ -60,7 +60,9 @@ def events_from(
             time_s, n_parallel = batching.time_per_fov_s, batching.n_parallel
             events = apply_fov_batching(events, time_s, n_parallel)
         except ExperimentError as error:
-            reader.problems += moved(error.problems, "batching")
+            reader.problems += [
+                Problem("batching", p.what, p.remedy) for p in error.problems
+            ]
     problems = list(dict.fromkeys(reader.problems))
     return () if problems else events, problems
 
