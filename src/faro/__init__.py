@@ -12,7 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faro.analysis import SegmentationMethod
     from faro.errors import FaroError, Problem
-    from faro.experiment import Channel, PowerChannel, RTMEvent, RTMSequence, combine
+    from faro.experiment import (
+        Channel,
+        PowerChannel,
+        RTMEvent,
+        RTMSequence,
+        Treatment,
+        apply_fov_batching,
+        arrange,
+        check_fov_batching,
+        combine,
+        events_from_table,
+        load_events,
+        load_positions,
+        save_events,
+        wait_before,
+    )
     from faro.microscope import (
         DMD,
         AbstractMicroscope,
@@ -48,9 +63,18 @@ _HOMES = {
     "ReplayMicroscope": "faro.microscope",
     "SegmentationMethod": "faro.analysis",
     "SimulatedMicroscope": "faro.microscope",
+    "Treatment": "faro.experiment",
+    "apply_fov_batching": "faro.experiment",
+    "arrange": "faro.experiment",
+    "check_fov_batching": "faro.experiment",
     "combine": "faro.experiment",
+    "events_from_table": "faro.experiment",
     "host": "faro.microscope.host",
+    "load_events": "faro.experiment",
+    "load_positions": "faro.experiment",
     "open_run": "faro.storage",
+    "save_events": "faro.experiment",
+    "wait_before": "faro.experiment",
 }
 
 _ELSEWHERE = {
@@ -79,9 +103,18 @@ __all__ = [
     "ReplayMicroscope",
     "SegmentationMethod",
     "SimulatedMicroscope",
+    "Treatment",
+    "apply_fov_batching",
+    "arrange",
+    "check_fov_batching",
     "combine",
+    "events_from_table",
     "host",
+    "load_events",
+    "load_positions",
     "open_run",
+    "save_events",
+    "wait_before",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faro.experiment import (
+    Channel,
     ExperimentError,
     RTMEvent,
     RTMSequence,
     apply_fov_batching,
     check_fov_batching,
     combine,
+    plan,
 )
 
 TIMES_S = st.sampled_from([0.1, 0.7, 1.0, 3.0, 10.0])
@@ -77,6 +80,24 @@ def test_every_position_keeps_its_timesteps_and_intervals(
         later_s = after_s[0] - before_s[0]
         assert later_s >= 0
         assert after_s == pytest.approx([s + later_s for s in before_s])
+
+
+@given(experiments(), TIMES_S, st.sampled_from(["current", "previous"]))
+def test_when_it_happens_changes_and_never_what(
+    events: tuple[RTMEvent, ...], time_s: float, stim_mode: str
+) -> None:
+    lit = tuple(e.model_copy(update={"stim_channels": (Channel("S"),)}) for e in events)
+    batched = apply_fov_batching(lit, time_s)
+    for fov in {event.fov for event in events}:
+        before, after = (
+            [
+                replace(planned, planned_s=0)
+                for planned in plan(source, stim_mode=stim_mode)
+                if planned.fov == fov
+            ]
+            for source in (lit, batched)
+        )
+        assert before == after
 
 
 @given(experiments(), TIMES_S)
