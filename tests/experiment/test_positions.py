@@ -322,7 +322,7 @@ class TestValues:
             (useq.MDASequence(), "positions: there is no position. Choose positions"),
             (
                 useq.MDASequence(grid_plan=useq.GridRowsColumns(rows=2, columns=2)),
-                "stage_positions/grid_plan: without the size of a field",
+                "positions/grid_plan: without the size of a field",
             ),
             (
                 useq.MDASequence(
@@ -335,13 +335,24 @@ class TestValues:
                         ),
                     ),
                 ),
-                "stage_positions/0/sequence: a sub-sequence with more than a grid",
+                "positions/stage_positions/0/sequence: a sub-sequence with more",
+            ),
+            (
+                useq.WellPlatePlan.model_validate(
+                    {
+                        "plate": 96,
+                        "a1_center_xy": (0, 0),
+                        "selected_wells": ([0], [0]),
+                        "well_points_plan": {"z": 4},
+                    }
+                ),
+                "well_points_plan/z: 4 um is relative to a z",
             ),
             (5, "positions: a int holds no positions. Give a path"),
             ({}, "positions: a dict holds no positions"),
             (["q"], "positions/0/.*: 'q' is not allowed"),
         ],
-        ids=range(6),
+        ids=range(7),
     )
     def test_a_value_without_positions_is_refused(
         self, value: Any, message: str

@@ -14,6 +14,7 @@ TEN: dict[str, Any] = {
     "stage_positions": [(0, 0), (1, 1)],
     "time_plan": {"interval": 1, "loops": 10},
 }
+GRID = {"rows": 1, "columns": 2, "fov_width": 9, "fov_height": 9}
 
 
 def plate(**words: Any) -> useq.WellPlatePlan:
@@ -26,10 +27,29 @@ def plate(**words: Any) -> useq.WellPlatePlan:
     [
         ({"z_plan": {"range": 4, "step": 1}}, "z_plan: .* Give each position its z"),
         ({"z_plan": useq.ZRangeAround(range=4, step=1)}, "z_plan: "),
-        ({"grid_plan": {"rows": 1, "columns": 2}}, "grid_plan: .* List every tile"),
+        ({"grid_plan": {"rows": 1, "columns": 2}}, "grid_plan: without the size of"),
         (
-            {"grid_plan": {"top": 1, "left": 0, "bottom": 0, "right": 1}},
-            "grid_plan: .* is not supported here",
+            {"grid_plan": {"num_points": 2, "max_width": 9, "max_height": 9}},
+            "grid_plan: random points without a seed",
+        ),
+        ({"grid_plan": GRID, "axis_order": "tpcz"}, "leaves out 'g', .*'tpgcz' or"),
+        ({"grid_plan": GRID, "axis_order": "tpcg"}, "channels of one position apart"),
+        ({"grid_plan": GRID, "axis_order": "ptgc"}, "'ptgc' takes the tiles of one"),
+        ({"grid_plan": GRID, "axis_order": "tgpc"}, "'tgpc' takes the tiles of one"),
+        (
+            {
+                "stage_positions": [{"x": 1, "sequence": {"grid_plan": GRID}}],
+                "axis_order": "ptcz",
+            },
+            "'ptcz' takes the tiles of one",
+        ),
+        (
+            {
+                "stage_positions": [
+                    {"sequence": {"grid_plan": {"rows": 1, "columns": 2}}}
+                ]
+            },
+            "stage_positions/0/sequence/grid_plan: without the size",
         ),
         (
             {"autofocus_plan": {"autofocus_motor_offset": 5, "axes": ("p",)}},

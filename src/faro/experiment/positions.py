@@ -22,7 +22,8 @@ from faro.experiment.sources import (
     text_of,
 )
 from faro.experiment.stage_list import is_stage_list, stage_list_positions
-from faro.experiment.supported import POSITION_WORDS
+from faro.experiment.supported import POSITION_WORDS, plate_problems
+from faro.experiment.tiles import has_tiles, spots_on_stage, tile_problems
 from faro.experiment.wells import well_index
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 JSON_LIST = r"\A\s*\["
 SEQUENCE_LIST = r'"stage_positions"\s*:\s*\['
-GRIDS = (useq.GridRowsColumns, useq.GridWidthHeight, useq.GridFromEdges)
 EMPTY = "Choose positions first, in the MDA widget or in the file."
 
 
@@ -105,9 +105,9 @@ def _found(
     if isinstance(source, Path):
         return _from_file(source, z_stage)
     if isinstance(source, useq.MDASequence):
-        return _from_sequence(source, "stage_positions")
+        return _from_sequence(source, "positions")
     if isinstance(source, useq.WellPlatePlan):
-        return _wells(source), []
+        return _from_sequence(useq.MDASequence(stage_positions=source), "positions")
     if isinstance(source, str) or columns_of(source) is not None:
         return _from_table(table_from(source))
     if isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
@@ -161,57 +161,11 @@ def _from_sequence(
 ) -> tuple[list[useq.Position], list[Problem]]:
     """Return the positions of a sequence, each tile as one of its own."""
     listed = sequence.stage_positions
-    positions = _wells(listed) if isinstance(listed, useq.WellPlatePlan) else [*listed]
-    subs = [position.sequence for position in positions]
-    grids = [sequence.grid_plan, *(sub.grid_plan for sub in subs if sub)]
-    if not any(grids):
-        return positions, []
-    problems = [
-        Problem(
-            f"{where}/grid_plan",
-            "without the size of a field the tiles are 1 um apart.",
-            "Give fov_width and fov_height in um.",
-        )
-        for grid in grids
-        if isinstance(grid, GRIDS) and None in (grid.fov_width, grid.fov_height)
-    ]
-    problems += [
-        Problem(
-            f"{where}/{number_}/sequence",
-            "a sub-sequence with more than a grid is not executed by this version.",
-            "Leave the grid and give its tiles as positions.",
-        )
-        for number_, sub in enumerate(subs)
-        if sub and set(sub.model_dump(exclude_unset=True)) - {"grid_plan", "uid"}
-    ]
-    if problems:
-        return [], problems
-    return list(_tiles(positions, sequence)), []
-
-
-def _tiles(
-    positions: Sequence[useq.Position], sequence: useq.MDASequence
-) -> Iterator[useq.Position]:
-    """Yield each tile where useq itself would image it."""
-    plans = {"stage_positions": positions, "grid_plan": sequence.grid_plan}
-    for event in useq.MDASequence.model_validate(plans):
-        fov, tile = event.index.get("p", 0), event.index.get("g")
-        well = positions[fov] if positions else useq.Position()
-        numbered = tile is not None
-        name = f"{event.pos_name or f'p{fov}'}_{tile:04d}" if numbered else None
-        yield useq.Position(
-            x=event.x_pos,
-            y=event.y_pos,
-            z=event.z_pos,
-            name=name or event.pos_name,
-            plate_row=well.plate_row,
-            plate_col=well.plate_col,
-        )
-
-
-def _wells(plan: useq.WellPlatePlan) -> list[useq.Position]:
-    """Return the positions of a plate, at the z where the stage is."""
-    return [position.replace(z=None) for position in plan]
+    problems: list[Problem] = []
+    if isinstance(listed, useq.WellPlatePlan):
+        problems += plate_problems(listed)
+    problems += tile_problems(sequence, f"{where}/") if has_tiles(sequence) else []
+    return [] if problems else spots_on_stage(sequence), problems
 
 
 def _from_list(

@@ -21,6 +21,7 @@ from faro.experiment.supported import (
     unexecuted,
     unread_words,
 )
+from faro.experiment.tiles import spots_on_stage
 from faro.experiment.wells import WELL_FACTS, well_facts
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class RTMSequence(Refusing, useq.MDASequence):
     """A whole experiment, or one phase or arm of one. Frozen, any thread.
 
     Iterating yields one `RTMEvent` for each timepoint and position, in the order of
-    ``axis_order`` (``"tpcz"`` or ``"ptcz"``). Start times count from the start of the
+    ``axis_order`` (``"tpgcz"`` or ``"pgtcz"``; without a grid the g may be left out).
+    Start times count from the start of the
     experiment: in ``"ptcz"`` a position starts one interval after the last timepoint
     of the one before. `iter_events` yields the imaging events of useq itself.
 
@@ -56,9 +58,11 @@ class RTMSequence(Refusing, useq.MDASequence):
     ----------
     channels
         What is imaged: names, `Channel`, `PowerChannel` or `useq.Channel`.
-    stage_positions, time_plan, axis_order, metadata
-        As in `useq.MDASequence`. The positions of a `useq.WellPlatePlan` keep the z
-        of the stage, and their events say ``well``, ``row``, ``column`` and ``field``.
+    stage_positions, grid_plan, time_plan, axis_order, metadata
+        As in `useq.MDASequence`. Every tile of a grid, also of the grid of one
+        position, is a position of its own, in the order of the grid. The positions of
+        a `useq.WellPlatePlan` keep the z of the stage. The events of a position on a
+        plate say its ``well``, ``row``, ``column`` and ``field``.
     stim_channels
         What gives light at ``stim_frames``; each is one exposure.
     stim_frames
@@ -187,7 +191,7 @@ class RTMSequence(Refusing, useq.MDASequence):
     def __len__(self) -> int:
         if not self.used_axes:
             return 0
-        return self.n_timepoints * max(1, len(list(self.iter_axis("p"))))
+        return self.n_timepoints * max(1, len(spots_on_stage(self)))
 
     def __iter__(self) -> Iterator[RTMEvent]:  # type: ignore[override]  # as useq does
         starts_s = times_s(self)
@@ -195,7 +199,7 @@ class RTMSequence(Refusing, useq.MDASequence):
         lap_s = starts_s[-1] + self.interval_s if one_by_one else 0.0
         stim = self._stim_channels_by_timestep()
         refs = frozenset(resolved(self.ref_frames, self.n_timepoints))
-        positions = list(self.stage_positions)
+        positions = spots_on_stage(self)
         places = [self._place(p) for p in positions] or [{}]
         wells = well_facts(positions) or [{}]
         for timestep, fov in self._order(len(places)):
@@ -209,18 +213,15 @@ class RTMSequence(Refusing, useq.MDASequence):
                 **places[fov],
             )
 
-    def _place(self, position: useq.Position) -> dict[str, Micrometres | str | None]:
-        """Return where a position is, in the words of an event.
-
-        A plate plan says no z; useq would fill in 0, which may be inside the sample.
-        """
-        z = None if isinstance(self.stage_positions, useq.WellPlatePlan) else position.z
-        x, y, name = position.x, position.y, position.name
+    @staticmethod
+    def _place(position: useq.Position) -> dict[str, Micrometres | str | None]:
+        """Return where a position is, in the words of an event."""
+        x, y, z, name = position.x, position.y, position.z, position.name
         return {"x_pos": x, "y_pos": y, "z_pos": z, "pos_name": name}
 
     def _order(self, n_places: int) -> Iterator[tuple[int, int]]:
         """Yield (timestep, fov) in the order of ``axis_order``."""
-        timesteps = range(self.n_timepoints if len(self) else 0)
+        timesteps = range(self.n_timepoints if self.used_axes else 0)
         if self._place_by_place:
             yield from ((t, p) for p in range(n_places) for t in timesteps)
         else:
@@ -229,8 +230,8 @@ class RTMSequence(Refusing, useq.MDASequence):
     @property
     def _place_by_place(self) -> bool:
         """Whether one position is finished before the next begins."""
-        used = self.used_axes
-        return "t" in used and "p" in used and used.index("p") < used.index("t")
+        moved = [axis for axis in self.used_axes if axis in "tpg"]
+        return "t" in moved and moved[0] != "t"
 
     def _stim_channels_by_timestep(self) -> dict[int, tuple[Channel, ...]]:
         """Return what gives light, with its exposure, for the timepoints that do."""

@@ -10,19 +10,21 @@ import useq
 
 from faro.errors import Problem
 from faro.experiment.refusal import unknown_words
+from faro.experiment.tiles import has_own_tiles, tile_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REFUSED_PLANS: Mapping[str, str] = {
     "z_plan": "Give each position its z, or image one plane.",
-    "grid_plan": "List every tile as a position in stage_positions.",
     "autofocus_plan": "Switch the hardware focus lock on before the run.",
     "keep_shutter_open_across": "Leave it out.",
     "setup": "Set the hardware up before the run.",
 }
 """Fields of `useq.MDASequence` that are not executed, and what to do instead."""
 
+FLAT_ORDERS, GRID_ORDERS = "'tpcz' or 'ptcz'", "'tpgcz' or 'pgtcz'"
+TILES_APART = ("gp", "tgp", "gtp", "gpt", "ptg")
 TIME_WORDS = frozenset({"interval", "loops", "duration", "prioritize_duration"})
 TIME_REMEDY = "Give two of interval, loops and duration, or a list of such phases."
 POSITION_WORDS = frozenset({*useq.Position.model_fields, "row", "col"})
@@ -88,20 +90,18 @@ def _position_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
     """Yield positions that ask for more than a place and a name."""
     positions = sequence.stage_positions
     if isinstance(positions, useq.WellPlatePlan):
-        yield from _plate_problems(positions)
+        yield from plate_problems(positions)
+        yield from tile_problems(sequence, "")
         return
+    yield from tile_problems(sequence, "")
     for i, position in enumerate(positions):
-        where = f"stage_positions/{i}"
-        if position.sequence is not None:
-            what = "a sub-sequence is not executed by this version."
-            remedy = "Make one RTMSequence for each kind of position and combine them."
-            yield Problem(f"{where}/sequence", what, remedy)
         if position.properties:
             what = "properties of a position are not executed by this version."
-            yield Problem(f"{where}/properties", what, "Set them before the run.")
+            where = f"stage_positions/{i}/properties"
+            yield Problem(where, what, "Set them before the run.")
 
 
-def _plate_problems(plan: useq.WellPlatePlan) -> Iterator[Problem]:
+def plate_problems(plan: useq.WellPlatePlan) -> Iterator[Problem]:
     """Yield plate plans without wells, or whose points would not be as they look."""
     if not plan.selected_wells or not plan.selected_wells[0]:
         what = "the plate plan selects no well."
@@ -132,15 +132,23 @@ def _order_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
     said = {
         "t": ("time_plan", sequence.time_plan),
         "p": ("stage_positions", sequence.stage_positions),
+        "g": ("grid_plan", sequence.grid_plan),
         "c": ("channels", sequence.channels),
     }
     text = "".join(order)
+    gridded = sequence.grid_plan
+    remedy = f"Use {GRID_ORDERS if gridded else FLAT_ORDERS}."
     for axis, (name, plan) in said.items():
         if plan and axis not in order:
             what = f"{text!r} leaves out {axis!r}, so {name} would not be executed."
-            yield Problem("axis_order", what, "Use 'tpcz' or 'ptcz'.")
+            yield Problem("axis_order", what, remedy)
     after = order[order.index("c") + 1 :] if "c" in order else ()
     torn = [axis for axis in after if axis in said and said[axis][1]]
     if len(sequence.channels) > 1 and torn:
         what = f"{text!r} takes the channels of one position apart."
-        yield Problem("axis_order", what, "Use 'tpcz' or 'ptcz'.")
+        yield Problem("axis_order", what, remedy)
+    moved = [axis for axis in order if axis in "tpg" and said[axis][1]]
+    tiles_apart = "".join(moved) in TILES_APART
+    if tiles_apart or (has_own_tiles(sequence) and moved == ["p", "t"]):
+        what = f"{text!r} takes the tiles of one position apart."
+        yield Problem("axis_order", what, remedy)

@@ -28,6 +28,7 @@ TREATMENT = "treatment"
 """Key of the metadata under which an event names its treatment."""
 
 SCHEDULE = ("stim_channels", "stim_frames", "stim_exposure", "ref_channels")
+NOWHERE: Mapping[str, Any] = {"stage_positions": (), "grid_plan": None}
 RESERVED = (TREATMENT, WAIT, *WELL_FACTS)
 
 
@@ -219,7 +220,7 @@ def _schedules(
     found: dict[str, dict[int, RTMEvent]] = {}
     for group in groups:
         try:
-            alone = sequence.replace(stage_positions=(), **group.schedule)
+            alone = sequence.replace(**NOWHERE, **group.schedule)
         except ExperimentError as error:
             problems += _placed(f"treatments/{group.name}", error.problems)
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from faro.errors import Problem
 from faro.experiment.refusal import nearest
+from faro.experiment.tiles import spots_on_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -120,7 +121,7 @@ def well_facts(positions: Iterable[useq.Position]) -> list[dict[str, str | int]]
 
 def spots_of(sequence: useq.MDASequence) -> list[Spot]:
     """Return the positions of ``sequence``; one without a name if it has none."""
-    positions = list(sequence.stage_positions)
+    positions = spots_on_stage(sequence)
     if not positions:
         return [Spot(0)]
     wells = [facts.get("well") for facts in well_facts(positions)]
