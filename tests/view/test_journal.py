@@ -94,6 +94,16 @@ def test_equal_errors_are_told_once_with_their_number() -> None:
     )
 
 
+def test_a_run_without_a_schedule_is_not_late() -> None:
+    at_once = [
+        line("timepoint", timestep=t, planned_s=0.0, lateness_s=0.1 * t)
+        for t in range(3)
+    ]
+    assert told.lateness_of(at_once).late_ms.size == 0
+    in_turn = [{**entry, "planned_s": t} for t, entry in enumerate(at_once)]
+    assert told.lateness_of(in_turn).late_ms.size == 3
+
+
 def test_lateness_is_in_milliseconds_and_skips_what_is_unknown() -> None:
     late = told.lateness_of(
         [

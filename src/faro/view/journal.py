@@ -195,12 +195,19 @@ def loop_times_of(journal: Sequence[Line]) -> LoopTimes:
 
 
 def lateness_of(journal: Sequence[Line]) -> Lateness:
-    """Return how late each timepoint was."""
+    """Return how late each timepoint was.
+
+    Nothing for a run whose timepoints were all due at once, as in a replay: it has no
+    schedule to be late for.
+    """
     lines = [
         line
         for line in of_kind(journal, "timepoint")
         if line.get("lateness_s") is not None
     ]
+    due = [line.get("planned_s") for line in lines]
+    if len(due) > 1 and None not in due and len(set(due)) == 1:
+        lines = []
     return Lateness(
         timesteps=np.array([int(line["timestep"]) for line in lines], dtype=np.int64),
         late_ms=_numbers(1e3 * float(line["lateness_s"]) for line in lines),
