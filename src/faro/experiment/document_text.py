@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FORMATS = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
+LINE_ENDS = frozenset("\x85\u2028\u2029\ufeff")
+"""Letters that YAML reads as the end of a line unless all letters are escaped."""
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -133,7 +135,9 @@ def text_of(document: ExperimentFile, kind: str, *, full: bool = False) -> str:
     if _known(kind) == "json":
         return json.dumps(words, indent=2, ensure_ascii=False) + "\n"
     if kind == "yaml":
-        text: str = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
+        said = json.dumps(words, ensure_ascii=False)
+        readable = LINE_ENDS.isdisjoint(said)
+        text: str = yaml.safe_dump(words, sort_keys=False, allow_unicode=readable)
         return text
     nulls = [
         Problem(place, "TOML has no null.", "Leave the key out, or use YAML or JSON.")
