@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from faro.microscope.mmcore import check_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from useq import MDAEvent
 
     from faro.microscope.abstract import RunThread
     from faro.microscope.mmcore import CMMCorePlus
-    from faro.microscope.session import HardwareSession
+    from faro.protocols import FrameCallback, MissingCallback
 
 NAMES = ("run_mda", "loadSystemConfiguration")
+
+
+class RunsAndLoads(Protocol):
+    """What a session does for a core."""
+
+    def run(
+        self,
+        events: Iterable[MDAEvent],
+        on_frame: FrameCallback,
+        on_missing: MissingCallback,
+        **output: object,
+    ) -> RunThread:
+        """Start taking ``events``."""
+        ...
+
+    def loading(self) -> AbstractContextManager[None]:
+        """Load devices inside."""
+        ...
 
 
 def _nobody(*_: object) -> None:
     """Nobody is told but the core's own listeners."""
 
 
-def take_over(core: CMMCorePlus, session: HardwareSession) -> None:
+def take_over(core: CMMCorePlus, session: RunsAndLoads) -> None:
     """Have ``core`` run and load through ``session``, until `give_back`.
 
     A run started by ``core.run_mda`` is then on a daemon thread, can be ended while

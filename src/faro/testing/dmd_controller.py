@@ -103,18 +103,23 @@ def serve_tcp(controller: DmdController, ready: Callable[[str], None]) -> None:
 
 def serve_pty(controller: DmdController, ready: Callable[[str], None]) -> None:
     """Serve on a pseudo-terminal, as a device on a serial port would."""
-    import pty  # noqa: PLC0415  not on Windows
-    import tty  # noqa: PLC0415  not on Windows
+    if sys.platform == "win32":
+        message = "Windows has no pseudo-terminals of this kind; use tcp."
+        raise NotImplementedError(message)
+    else:  # noqa: RET506  a type checker for Windows does not look in here
+        import pty  # noqa: PLC0415  not on Windows
+        import tty  # noqa: PLC0415  not on Windows
 
-    ours, theirs = pty.openpty()  # theirs stays open: no error when a client goes
-    tty.setraw(theirs)
-    ready(f"pty:{os.ttyname(theirs)}")
-    rest = b""
-    while True:
-        rest += os.read(ours, 4096)
-        *lines, rest = rest.split(b"\n")
-        for line in lines:
-            os.write(ours, controller.answer(line.decode("ascii")).encode() + b"\n")
+        ours, theirs = pty.openpty()  # theirs stays open: no error when a client goes
+        tty.setraw(theirs)
+        ready(f"pty:{os.ttyname(theirs)}")
+        rest = b""
+        while True:
+            rest += os.read(ours, 4096)
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                answer = controller.answer(line.decode("ascii"))
+                os.write(ours, answer.encode("ascii") + b"\n")
 
 
 def main() -> None:

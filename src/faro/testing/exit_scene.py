@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FRAME_S = 20.0
 READY_S = 60.0
+LONG_MS = 100.0
 
 
 class ExclusiveRig(PyMMCoreMicroscope):
@@ -94,10 +95,15 @@ class Scene:
         self.light(microscope)
         return microscope
 
-    def light(self, microscope: PyMMCoreMicroscope) -> None:
-        """Switch the light on, by hand."""
+    def light(self, microscope: PyMMCoreMicroscope, *, shutter: bool = True) -> None:
+        """Switch the light on, by hand.
+
+        Without ``shutter`` during an exposure: camera and shutter of the demo devices
+        wait for each other.
+        """
         core = microscope.mmc
-        core.setShutterOpen(True)
+        if shutter:
+            core.setShutterOpen(True)
         if self.core == "uni":
             core.setProperty("LED", "Cyan_Level", 50)
             core.setSLMPixelsTo("DMD", 255)
@@ -132,7 +138,7 @@ class Scene:
             message = "no frame came"
             raise TimeoutError(message)
         time.sleep(0.2)
-        self.light(microscope)
+        self.light(microscope, shutter=exposure_ms < LONG_MS)
         return thread
 
     def begin(self, microscope: PyMMCoreMicroscope) -> RunThread:
