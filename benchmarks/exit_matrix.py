@@ -13,12 +13,13 @@ this one is used. Exit code 1 if any promise was not kept.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,56 +64,66 @@ def row(case: ExitCase, core: Core, results: Results) -> str:
 
 
 def run_repeats(
-    case: ExitCase, core: Core, python: str, repeats: int, at_once: int
+    case: ExitCase, core: Core, pythons: list[str], repeats: int, at_once: int
 ) -> Results:
-    """Run a case ``repeats`` times, ``at_once`` at a time."""
+    """Run a case ``repeats`` times on each Python, ``at_once`` at a time."""
     with tempfile.TemporaryDirectory() as name:
-        folders = [Path(name, str(number)) for number in range(repeats)]
-        for folder in folders:
+        jobs = [
+            (Path(name, f"{n}"), pythons[n % len(pythons)])
+            for n in range(repeats * len(pythons))
+        ]
+        for folder, _ in jobs:
             folder.mkdir()
         with ThreadPoolExecutor(at_once) as pool:
-            one = partial(run_case, case, core, python=python)
-            return list(pool.map(one, folders))
+            return list(pool.map(lambda job: run_case(case, core, *job), jobs))
 
 
 def matrix(
-    python: str, only: str, repeats: int, at_once: int
+    pythons: list[str], only: str, repeats: int, at_once: int
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield each line of one interpreter's table, and the promises not kept."""
+    """Yield each line of the table, and the promises that were not kept."""
     for case in CASES:
         for core in case.cores if only in case.name else ():
-            results = run_repeats(case, core, python, repeats, at_once)
-            broken = ["; ".join(r.problems()) for r in results if r.problems()]
+            results = run_repeats(case, core, pythons, repeats, at_once)
+            broken = [
+                f"run {n}: {'; '.join(r.problems())}"
+                for n, r in enumerate(results)
+                if r.problems()
+            ]
             yield row(case, core, results), broken
+
+
+def version(python: str) -> str:
+    """Return the version of an interpreter."""
+    asked = [python, "-c", VERSION]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def main() -> int:
     """Run the matrix and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=10, help="per Python")
     parser.add_argument("--python", action="append", default=[])
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--out", type=Path, help="also write the table there")
     options = parser.parse_args()
-    lines: list[str] = []
+    pythons = options.python or [sys.executable]
+    versions = ", ".join(version(python) for python in pythons)
+    lines = [
+        f"Python {versions}; {options.repeats} repeats on each, {options.at_once} at a"
+        f" time; {platform.system()}, {os.cpu_count()} cores.\n\n{HEADER}"
+    ]
+    print(lines[0], flush=True)
     broken = 0
-
-    def say(line: str) -> None:
+    table = matrix(pythons, options.only, options.repeats, options.at_once)
+    for line, problems in table:
         print(line, flush=True)
         lines.append(line)
-
-    for python in options.python or [sys.executable]:
-        version = subprocess.run(
-            [python, "-c", VERSION], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        say(f"\nPython {version}, {sys.platform}:\n\n{HEADER}")
-        table = matrix(python, options.only, options.repeats, options.at_once)
-        for line, problems in table:
-            say(line)
-            broken += len(problems)
-            for problem in problems:
-                print(f"  {problem}", file=sys.stderr)
+        broken += len(problems)
+        for problem in problems:
+            print(f"  {problem}", file=sys.stderr)
     if options.out:
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 1 if broken else 0
