@@ -78,7 +78,7 @@ def timeline_of(schedule: Schedule, title: str = "") -> Figure:
     labels = [f"{row.label}" for row in rows]
     ax.set_yticks(range(len(rows)), labels)
     ax.tick_params(axis="y", length=0)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_ylim(max(1, len(rows)) - 0.5, -0.5)
     edge = 0.02 * (last_s or 1.0) / unit_s
     ax.set_xlim(-edge, last_s / unit_s + edge)
     more = f"   ({left_out} more kinds of positions are not shown)" if left_out else ""
