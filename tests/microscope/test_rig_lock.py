@@ -103,3 +103,8 @@ def test_a_lock_file_that_says_nothing_is_no_obstacle(
 
 def test_the_folder_is_this_users() -> None:
     assert lock_folder().is_dir()
+
+
+def test_a_lock_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HardwareError, match=r"lock file of the rig .*bench-"):
+        bench(tmp_path / "no such folder").acquire()

@@ -169,7 +169,7 @@ class ExitGuard:
     def _forget_in_child(self) -> None:
         """Leave the parent's devices alone, in a child made by ``fork``."""
         sessions, self._sessions = tuple(self._sessions), {}
-        numbers = self._signals
+        numbers = [n for n in self._signals if signal.getsignal(n) == self._on_signal]
         self._renew()
         for session in sessions:
             session.abandon()

@@ -72,11 +72,16 @@ class RigLock:
         Raises
         ------
         HardwareError
-            If another process holds it: which one, and since when.
+            If another process holds it: which one, and since when. If the lock file
+            cannot be written.
         """
         deadline_s = time.monotonic() + self._wait_s
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            descriptor = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            problem = f"The lock file of the rig cannot be opened: {error}."
+            raise HardwareError(problem, remedy="Make its folder writable.") from error
         told = False
         try:
             while not self._system.try_lock(descriptor):
