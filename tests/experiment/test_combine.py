@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import copy
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from faro.experiment import (
     PowerChannel,
     RTMEvent,
     RTMSequence,
+    apply_fov_batching,
     combine,
+    wait_before,
 )
 
 
@@ -138,3 +142,15 @@ class TestBoth:
 def test_another_axis_is_refused() -> None:
     with pytest.raises(ExperimentError, match="there is no axis 'z'"):
         combine(phase(), axis="z")
+
+
+def test_a_phase_of_one_timepoint_keeps_its_interval_wherever_it_goes() -> None:
+    once = phase(1, 7)
+    for source in (
+        combine(once),
+        pickle.loads(pickle.dumps(combine(once))),
+        copy(combine(once)),
+        apply_fov_batching(once, 3),
+        wait_before(once, pause_before="Look."),
+    ):
+        assert [e.min_start_time for e in combine(source, once)[::2]] == [0, 7]

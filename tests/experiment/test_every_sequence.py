@@ -15,8 +15,11 @@ from faro.experiment import (
     PlannedEvent,
     PowerChannel,
     RTMSequence,
+    Treatment,
+    arrange,
     combine,
     plan,
+    wait_before,
 )
 from faro.model import FrameRole
 
@@ -235,6 +238,24 @@ def test_phases_are_contiguous_in_timesteps_and_clock(sources: list[Words]) -> N
         timestep += sequence.n_timepoints
         start_s = max(ours) + sequence.interval_s
     assert {e.timestep for e in events} == set(range(timestep))
+
+
+@given(phases())
+def test_however_phases_are_put_together_the_clock_is_the_same(
+    sources: list[Words],
+) -> None:
+    sequences = [RTMSequence(**said) for said in sources]
+    at_once = combine(*sequences)
+    nested: tuple[RTMEvent, ...] = ()
+    for sequence in sequences:
+        nested = combine(nested, sequence)
+    assert nested == at_once
+    arranged = [arrange(s, [Treatment("all")], seed=1) for s in sequences]
+    waiting = [wait_before(events, pause_before="Look.") for events in arranged]
+    again = combine(*waiting)
+    assert [(e.index, e.min_start_time) for e in again] == [
+        (e.index, e.min_start_time) for e in at_once
+    ]
 
 
 def bare(event: RTMEvent) -> Words:

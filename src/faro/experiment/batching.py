@@ -8,6 +8,7 @@ from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
+from faro.experiment.phase import Phase, interval_after_s
 from faro.experiment.refusal import ExperimentError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def apply_fov_batching(
     >>> [(e.fov, e.timestep, e.min_start_time) for e in events]
     [(0, 0, 0.0), (0, 1, 60.0), (1, 0, 100.0), (1, 1, 160.0)]
     """
-    listed = tuple(events)
+    listed = Phase(events, interval_after_s(events))
     if not check_fov_batching(listed, time_per_fov_s, n_parallel):
         return listed
     courses = _courses(listed)
@@ -140,7 +141,7 @@ def apply_fov_batching(
         moved += _shifted(listed, batch, shift_s)
         last_s = max(course.last_s for course in batch) + shift_s
         free_s = last_s + len(batch) * time_per_fov_s
-    return tuple(moved)
+    return Phase(moved, listed.interval_s)
 
 
 def _shifted(

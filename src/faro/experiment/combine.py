@@ -7,8 +7,8 @@ from heapq import merge
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
+from faro.experiment.phase import Phase, interval_after_s
 from faro.experiment.refusal import ExperimentError
-from faro.experiment.sequence import RTMSequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ def combine(*sources: Iterable[RTMEvent], axis: str = "t") -> tuple[RTMEvent, ..
     ExperimentError
         If ``axis`` is another, or the sources image different channels.
 
-    >>> from faro.experiment import Channel
+    >>> from faro.experiment import RTMSequence
     >>> phase = RTMSequence(
     ...     channels=["DAPI"], time_plan={"interval": 5, "loops": 2}, axis_order="tpcz"
     ... )
@@ -44,11 +44,13 @@ def combine(*sources: Iterable[RTMEvent], axis: str = "t") -> tuple[RTMEvent, ..
     if axis not in {"t", "p"}:
         problem = Problem("axis", f"there is no axis {axis!r}.", "Use 't' or 'p'.")
         raise ExperimentError([problem])
-    phases = [(tuple(source), _interval_s(source)) for source in sources]
+    phases = [(tuple(source), interval_after_s(source)) for source in sources]
     phases = [(events, interval_s) for events, interval_s in phases if events]
     _refuse_different_channels([events for events, _ in phases])
     if axis == "t":
-        return tuple(_one_after_the_other(phases))
+        return Phase(
+            _one_after_the_other(phases), _every_s(*phases[-1]) if phases else None
+        )
     return tuple(_side_by_side([events for events, _ in phases]))
 
 
@@ -68,8 +70,7 @@ def _one_after_the_other(
             yield event.model_copy(update={"index": index, "min_start_time": start_s})
         next_timestep = max(event.timestep for event in events) + offset + 1
         last_s = max(_start_s(event) for event in events)
-        every_s = _last_interval_s(events) if interval_s is None else interval_s
-        next_start_s += last_s + every_s
+        next_start_s += last_s + _every_s(events, interval_s)
 
 
 def _side_by_side(arms: Sequence[Sequence[RTMEvent]]) -> Iterator[RTMEvent]:
@@ -122,9 +123,9 @@ def _start_s(event: RTMEvent) -> Seconds:
     return event.min_start_time or 0.0
 
 
-def _interval_s(source: Iterable[RTMEvent]) -> Seconds | None:
-    """Return the planned interval of a sequence, None for a list of events."""
-    return source.interval_s if isinstance(source, RTMSequence) else None
+def _every_s(events: Sequence[RTMEvent], interval_s: Seconds | None) -> Seconds:
+    """Return the planned interval, or the last one there was."""
+    return _last_interval_s(events) if interval_s is None else interval_s
 
 
 def _last_interval_s(events: Sequence[RTMEvent]) -> Seconds:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from faro.errors import Problem
 from faro.experiment.channel import AnyChannel
 from faro.experiment.frames import Frames
+from faro.experiment.phase import Phase
 from faro.experiment.refusal import ExperimentError, Refusing, nearest
 from faro.experiment.sequence import EXPOSURE_REMEDY, Exposures, RTMSequence
 from faro.experiment.waiting import WAIT
@@ -193,11 +194,12 @@ def arrange(
     problems += _name_problems(layout, known)
     if problems:
         raise ExperimentError(problems)
-    return tuple(
+    treated = (
         _treated(event, known[name], scheduled[name], facts[event.fov])
         for event in sequence
         for name in [given.by_fov[event.fov]]
     )
+    return Phase(treated, sequence.interval_s)
 
 
 def _treated(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
+from faro.experiment.phase import Phase, interval_after_s
 from faro.experiment.refusal import ExperimentError, unknown_words
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def wait_before(
         raise ExperimentError(problems)
     metadata = {**listed[number].metadata, WAIT: {**before, **said}}
     listed[number] = listed[number].model_copy(update={"metadata": metadata})
-    return tuple(listed)
+    return Phase(listed, interval_after_s(events))
 
 
 def waits(events: Iterable[RTMEvent]) -> tuple[Wait, ...]:
