@@ -100,7 +100,7 @@ MISTAKES: list[tuple[str, object, str, str]] = [
         "microscope.parameters.image_shape",
         [128],
         "microscope.parameters.image_shape",
-        "required",
+        "as many values as it takes",
     ),
     # the sequence
     ("sequence.chanels", [], "sequence.chanels", "Did you mean 'channels'?"),

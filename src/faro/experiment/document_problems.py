@@ -110,7 +110,7 @@ def _problems(
     if detail["type"] == "literal_error":
         remedy = f"Use {detail['ctx']['expected']}."
     if place == "file":
-        return [Problem(place, "says not what to do, or twice.", remedy)]
+        return [Problem(place, "does not say in one way what to do.", remedy)]
     return [Problem(place, f"{_shown(detail['input'])} is not allowed.", remedy)]
 
 

@@ -28,6 +28,7 @@ PLAIN_WORDS = {
     "Give a string": "Give text, in quotes",
     "Give a boolean": "Give true or false",
     "Input should be": "Give",
+    "Field required": "Give as many values as it takes",
 }
 
 
