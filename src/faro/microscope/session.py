@@ -25,6 +25,7 @@ from faro.microscope.mmcore import (
     keep_for_ever,
 )
 from faro.microscope.release import release_devices
+from faro.microscope.shield import shielded
 from faro.microscope.stand_ins import give_back, take_over
 from faro.microscope.starvation import StarvationWatch
 from faro.microscope.steps import CloseReport, Outcome, StepResult, StepRunner
@@ -266,7 +267,8 @@ class HardwareSession:
         """End the acquisition, go dark, and unload every device.
 
         Safe to call from any thread, any number of times: the first caller does it,
-        the others wait for its report. Does nothing in a forked child.
+        the others wait for its report. Ctrl-C does not stop it, but is raised when it
+        is done. Does nothing in a forked child.
 
         Parameters
         ----------
@@ -280,6 +282,13 @@ class HardwareSession:
             return CloseReport(f"{reason}: not this process's devices")
         if within_s is not None:
             self._runner.hurry(within_s)
+        if self._state is SessionState.OPEN:
+            shielded(lambda: self._close_once(reason, within_s))
+        elif not self._inside_close():
+            self._closed.wait(SECOND_CALLER_S if within_s is None else within_s)
+        return self._report
+
+    def _close_once(self, reason: str, within_s: float | None) -> None:
         with self._lock:
             first = self._state is SessionState.OPEN
             if first:
@@ -290,9 +299,8 @@ class HardwareSession:
                 self._close(reason)
             finally:
                 self._let_go()
-        elif not self._inside_close():
+        else:
             self._closed.wait(SECOND_CALLER_S if within_s is None else within_s)
-        return self._report
 
     def _let_go(self) -> None:
         self._state = SessionState.CLOSED
