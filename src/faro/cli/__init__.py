@@ -107,9 +107,12 @@ def run(
     output: Out = None,
     *,
     progress: Progress = True,
+    in_process: InProcess = False,
 ) -> None:
     """Run the experiment of a file, and report it."""
-    _call("faro.cli.experiment", "run_file", file, output, progress=progress)
+    hosted = not in_process
+    options = {"progress": progress, "hosted": hosted}
+    _call("faro.cli.experiment", "run_file", file, output, **options)
 
 
 @app.command()

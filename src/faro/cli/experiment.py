@@ -27,12 +27,17 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def run_file(
-    console: Console, path: Path, output: Path | None, *, progress: bool
+    console: Console,
+    path: Path,
+    output: Path | None,
+    *,
+    progress: bool,
+    hosted: bool,
 ) -> int:
     """Run the experiment of a file and report it; return the exit code."""
     prepared = prepare(path)
     _introduce(console, prepared)
-    summary = prepared.run(output, progress=progress)
+    summary = prepared.run(output, progress=progress, hosted=hosted)
     if summary.path is not None:
         tell_what_there_is(console, summary.path)
     return 0 if summary.completed and not summary.n_errors else 1

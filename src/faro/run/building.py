@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faro.analysis import SegmentationMethod
@@ -11,6 +14,7 @@ from faro.experiment.document import Component, PipelinePart, Rig, SegmenterPart
 from faro.experiment.document_problems import checked
 from faro.experiment.document_values import place_of
 from faro.microscope.abstract import AbstractMicroscope
+from faro.microscope.host import host
 from faro.run.components import (
     FEATURES,
     SEGMENTER,
@@ -30,7 +34,8 @@ from faro.run.pipeline import ImageProcessingPipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
 SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
@@ -57,14 +62,31 @@ class RigMaker:
     words: Rig
     place: Place
 
-    def open(self) -> AbstractMicroscope:
+    @property
+    def hostable(self) -> bool:
+        """Whether a device host finds it: not where it lies beside the file."""
+        source = getattr(sys.modules.get(self.rig.__module__), "__file__", None)
+        folder = self.place.folder
+        return not (folder and source and Path(source).is_relative_to(folder))
+
+    def open(self, *, hosted: bool = False) -> AbstractMicroscope:
         """Load the devices and return the microscope.
+
+        Parameters
+        ----------
+        hosted
+            In a process of its own, which outlives this one; a rig whose module lies
+            beside the file cannot be found there, and stays in this process.
 
         Raises
         ------
         RefusedError
             If it cannot be made.
         """
+        if hosted and self.hostable:
+            return host(self.rig, **self.words.parameters)
+        if hosted:
+            logger.warning("%s runs in this process: no device host.", self.words.rig)
         made = built(self.rig, self.values, self.place)
         if isinstance(made, list):
             raise RefusedError(made)

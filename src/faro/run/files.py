@@ -86,7 +86,13 @@ class Prepared:
         stim_mode = self.document.stim_mode
         return controller.validate_events(self.events, stim_mode=stim_mode)
 
-    def run(self, output: Path | None = None, *, progress: bool = False) -> RunSummary:
+    def run(
+        self,
+        output: Path | None = None,
+        *,
+        progress: bool = False,
+        hosted: bool = False,
+    ) -> RunSummary:
         """Run the experiment; returns when it is done and stored.
 
         Parameters
@@ -95,6 +101,9 @@ class Prepared:
             The run folder; None for the one of the file, or the next free number.
         progress
             Show a live line.
+        hosted
+            Run the microscope in a process of its own, which goes dark and releases
+            the devices even if this one is killed.
 
         Raises
         ------
@@ -109,7 +118,7 @@ class Prepared:
             "notes": dict(document.notes),
             KEY: words_of(document, full=True),
         }
-        with self.rig.open() as microscope:
+        with self.rig.open(hosted=hosted) as microscope:
             try:
                 return self.controller(microscope, path).run_experiment(
                     self.events,
