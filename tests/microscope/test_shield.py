@@ -10,12 +10,13 @@ import pytest
 
 from faro.microscope.shield import shielded
 from faro.testing.devices import DiaryMicroscope
+from faro.testing.posix import press_ctrl_c
 
 
 def interrupt_main(times: int) -> None:
     for _ in range(times):
         time.sleep(0.05)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        press_ctrl_c()
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 
 ELSEWHERE = "This is for POSIX only."
 
@@ -39,3 +40,11 @@ def hang_up() -> int:
     if sys.platform != "win32":
         number = signal.SIGHUP
     return int(number)
+
+
+def press_ctrl_c() -> None:
+    """Send SIGINT to the main thread, so that it wakes from what it waits for."""
+    if sys.platform != "win32":
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        raise NotImplementedError(ELSEWHERE)
