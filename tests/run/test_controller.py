@@ -295,6 +295,33 @@ def test_stop_run_ends_a_run_that_waits_for_its_next_timepoint(
     assert microscope.dark
 
 
+def test_stop_run_ends_a_run_whose_camera_waits_for_a_component_that_hangs(
+    microscope: CannedMicroscope, sink: MemorySink
+) -> None:
+    gate = threading.Event()
+
+    def hangs(pixels: Any) -> Any:
+        if threading.current_thread().name.startswith("faro-worker"):
+            gate.wait(60.0)
+        return segment_discs(pixels)
+
+    limits = RunLimits(max_in_flight=1, drain_deadline_s=0.2)
+    controller = Controller(
+        microscope, pipeline(segmenters=hangs), writer=sink, limits=limits
+    )
+
+    def stop(timestep: int, _fov: int) -> None:
+        if timestep == 1:
+            controller.stop_run()
+
+    controller.notices.acquiring.connect(stop)
+    summary = controller.run_experiment(disc_sequence(50, 1, stim_frames=[40]))
+    gate.set()
+    assert summary.reason == "stopped by the user"
+    assert "were not analysed" in controller.background_errors[-1].message
+    assert sink.closed is not None
+
+
 def test_stop_without_a_run_is_a_typed_error(microscope: CannedMicroscope) -> None:
     with pytest.raises(RunStateError, match="no run to stop"):
         Controller(microscope).stop_run()

@@ -63,3 +63,23 @@ def test_one_job_larger_than_the_bound_still_goes_through() -> None:
     writer.put(1000, lambda: done.append(1))
     assert writer.close(30.0)
     assert done == [1]
+
+
+def test_nobody_waits_for_the_disk_when_the_run_is_stopped() -> None:
+    gate, done = threading.Event(), []
+    writer = WriterThread(lambda _: None, max_bytes=100)
+
+    def wait() -> None:
+        gate.wait(60.0)
+
+    writer.put(80, wait)
+    blocked = threading.Thread(
+        target=lambda: writer.put(50, lambda: done.append("written"))
+    )
+    blocked.start()
+    writer.stop_blocking()
+    blocked.join(30.0)
+    assert not blocked.is_alive()
+    gate.set()
+    assert writer.close(30.0)
+    assert done == ["written"]

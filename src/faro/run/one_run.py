@@ -119,6 +119,9 @@ class OneRun:
             feed = self._feed
         if feed is not None:
             feed.close()
+        if self._lanes is not None:
+            self._lanes.close()
+        self.recorder.stop_blocking()
         self._microscope.cancel_mda()
         self._microscope.go_dark(reason)
 

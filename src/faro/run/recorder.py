@@ -109,6 +109,10 @@ class Recorder:
             n_bytes = sum(column.nbytes for column in table.columns.values())
             self._writer.put(n_bytes, lambda: sink.store_cells(fov, timestep, table))
 
+    def stop_blocking(self) -> None:
+        """Make nobody wait for the disk any more; what is queued is still written."""
+        self._writer.stop_blocking()
+
     def finish(self, summary: Mapping[str, Any], timeout_s: float) -> bool:
         """Write what is queued and close the sink; return False at the deadline."""
         written = self._writer.close(timeout_s)

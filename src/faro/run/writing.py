@@ -38,6 +38,7 @@ class WriterThread:
         self._jobs: deque[tuple[int, Callable[[], None]]] = deque()
         self._queued_bytes = 0
         self._closed = False
+        self._blocks = True
         self.n_blocked = 0
         self._thread = threading.Thread(
             target=self._work, name="faro-writer", daemon=True
@@ -47,20 +48,25 @@ class WriterThread:
     def put(self, n_bytes: int, job: Callable[[], None]) -> None:
         """Queue ``job``, which holds ``n_bytes``; blocks while the queue is full."""
         with self._changed:
-            if self._queued_bytes and self._queued_bytes + n_bytes > self._max_bytes:
+            if not self._has_room(n_bytes):
                 self.n_blocked += 1
                 logger.warning(
                     "Writing is behind by %.0f MB; the schedule slips.",
                     self._queued_bytes / 1e6,
                 )
-                self._changed.wait_for(
-                    lambda: (
-                        not self._queued_bytes
-                        or self._queued_bytes + n_bytes <= self._max_bytes
-                    )
-                )
+                self._changed.wait_for(lambda: self._has_room(n_bytes))
             self._queued_bytes += n_bytes
             self._jobs.append((n_bytes, job))
+            self._changed.notify_all()
+
+    def _has_room(self, n_bytes: int) -> bool:
+        queued = self._queued_bytes
+        return not (self._blocks and queued and queued + n_bytes > self._max_bytes)
+
+    def stop_blocking(self) -> None:
+        """Let `put` return at once from now on, and whoever waits in it too."""
+        with self._changed:
+            self._blocks = False
             self._changed.notify_all()
 
     def close(self, timeout_s: float) -> bool:
