@@ -85,9 +85,19 @@ def _before(core: CMMCorePlus) -> list[tuple[str, Callable[[], object]]]:
 
 
 def _unload_one_by_one(core: CMMCorePlus, runner: StepRunner) -> list[StepResult]:
+    """Unload from the last to the first, what may wait for an exposure at the end."""
+    labels = _still_loaded(core, runner)[::-1]
+    busy: list[str] = []
+
+    def sort() -> None:
+        library = core.getDeviceLibrary(core.getCameraDevice())
+        busy.extend(x for x in labels if core.getDeviceLibrary(x) == library)
+
+    runner.run("find the camera's library", sort, STEP_BUDGET_S)
+    ordered = sorted(labels, key=lambda label: label in busy)
     return [
         runner.run(f"unload {label}", partial(core.unloadDevice, label), STEP_BUDGET_S)
-        for label in reversed(_still_loaded(core, runner))
+        for label in ordered
     ]
 
 

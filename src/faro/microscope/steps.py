@@ -129,7 +129,7 @@ class StepRunner:
         How many workers there may be in all.
     """
 
-    def __init__(self, workers: int = 4, most: int = MOST_WORKERS) -> None:
+    def __init__(self, workers: int = 8, most: int = MOST_WORKERS) -> None:
         self._most = max(workers, most)
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
