@@ -1,6 +1,6 @@
 """Does the loop, and only the loop, move the cells? The demo over ten seeds.
 
-    python benchmarks/demo_seeds.py [--seeds 10] [--speed 2]
+    python benchmarks/demo_seeds.py [--seeds 10] [--first 0] [--speed 2]
 
 Each seed is the whole demo (three arms of four fields of view, 24 timepoints). The
 unit is the field of view; the test is the exact two-sided permutation test. With four
@@ -27,6 +27,7 @@ def main() -> None:
     """Run the seeds and print one line each, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--speed", type=int, default=2)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="faro-seeds-"))
@@ -34,7 +35,7 @@ def main() -> None:
     significant: dict[str, int] = {}
     print("| seed | arm | minus control (um) | effect size | p |")
     print("| --- | --- | --- | --- | --- |")
-    for seed in range(given.seeds):
+    for seed in range(given.first, given.first + given.seeds):
         path = folder / f"seed-{seed}"
         microscope = simulated(seed, speed=given.speed)
         summary = carry_out(path, seed, events, microscope=microscope)

@@ -39,4 +39,4 @@ def test_the_picture_of_the_readme_exists() -> None:
 def test_fifteen_lines_run_the_loop() -> None:
     loop = next(code for code in RUN if "run_experiment" in code)
     statements = [line for line in loop.splitlines() if line.strip()]
-    assert len(statements) <= 20
+    assert len(statements) <= 15
