@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from faro.microscope.host import host
     from faro.rigs.pertzlab import Jungfrau, Moench, Niesen
     from faro.run import Controller, ImageProcessingPipeline
-    from faro.storage import OmeZarrWriter, open_run
+    from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, open_run
 
 __version__ = "0.1.0"
 
@@ -55,6 +55,7 @@ _HOMES = {
     "Moench": "faro.rigs.pertzlab",
     "Niesen": "faro.rigs.pertzlab",
     "OmeZarrWriter": "faro.storage",
+    "OmeZarrWriterPlate": "faro.storage",
     "PowerChannel": "faro.experiment",
     "Problem": "faro.errors",
     "PyMMCoreMicroscope": "faro.microscope",
@@ -95,6 +96,7 @@ __all__ = [
     "Moench",
     "Niesen",
     "OmeZarrWriter",
+    "OmeZarrWriterPlate",
     "PowerChannel",
     "Problem",
     "PyMMCoreMicroscope",

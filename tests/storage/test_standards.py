@@ -183,6 +183,52 @@ def test_ome_xml_names_every_series_by_its_path(written: Written) -> None:
     assert names == ["mCherry", "GFP"]
 
 
+def test_each_series_tells_of_every_plane_stored_so_far(
+    writer: OmeZarrWriter, make_stack: Callable[..., Stack]
+) -> None:
+    file = writer.path / "images.ome.zarr" / "p000.ome.zarr" / "frames.ome.xml"
+
+    def told() -> tuple[int, list[tuple[str, ...]]]:
+        root = ET.parse(file).getroot()
+        pixels = root.find(f"{OME}Image/{OME}Pixels")
+        assert pixels is not None
+        keys = ("TheT", "TheC", "DeltaT", "ExposureTime", "PositionX")
+        planes = [tuple(p.attrib[k] for k in keys) for p in pixels.iter(f"{OME}Plane")]
+        return int(pixels.attrib["SizeT"]), planes
+
+    assert told() == (4, [])
+    writer.store_stack(make_stack(0, 2), {})
+    first = [("2", "0", "60.25", "50.0", "100.0"), ("2", "1", "60.25", "50.0", "100.0")]
+    assert told() == (4, first)
+    writer.store_stack(make_stack(0, 12_345, channels=("GFP",)), {})
+    second = ("12345", "1", "370350.25", "50.0", "100.0")
+    assert told() == (12_346, [*first, second])
+    writer.close({})
+    assert told() == (12_346, [*first, second])
+
+
+def test_channels_have_colours_in_both_kinds_of_metadata(writer: OmeZarrWriter) -> None:
+    image = writer.path / "images.ome.zarr" / "p000.ome.zarr"
+    omero = yaozarrs.open_group(str(image)).attrs["ome"]["omero"]
+    assert [c["color"] for c in omero["channels"]] == ["FF0000", "00FF00"]
+    root = ET.parse(image.parent / "OME" / "METADATA.ome.xml").getroot()
+    colours = [int(c.attrib["Color"]) % 2**32 for c in root.iter(f"{OME}Channel")]
+    assert [f"{colour:08X}" for colour in colours[:2]] == ["FF0000FF", "00FF00FF"]
+
+
+def test_contrast_and_position_are_there_from_the_first_frame_on(
+    tmp_path: Path, needs: RunNeeds, make_stack: Callable[..., Stack]
+) -> None:
+    writer = OmeZarrWriter(tmp_path / "run")
+    writer.open(replace(needs, fov_positions_um={}), {})
+    writer.store_stack(make_stack(0, 0, position_um=(7.0, 8.0, None)), {})
+    image = writer.path / "images.ome.zarr" / "p000.ome.zarr"
+    ome = yaozarrs.open_group(str(image)).attrs["ome"]
+    transforms = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    assert transforms[1]["translation"] == [0.0, 0.0, 8.0, 7.0]
+    assert all(c["window"]["end"] <= 900 for c in ome["omero"]["channels"])
+
+
 def test_a_closed_run_has_times_and_contrast_for_every_plane(
     writer: OmeZarrWriter, make_stack: Callable[..., Stack]
 ) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faro.storage.layout import RunLayout, next_free
+    from faro.storage.omezarr import OmeZarrWriter, OmeZarrWriterPlate
     from faro.storage.opening import open_source
     from faro.storage.public_faro import PublicFaroRun
     from faro.storage.reader import Run, open_run
-    from faro.storage.writer import OmeZarrWriter
 
 _HOMES = {
-    "OmeZarrWriter": "faro.storage.writer",
+    "OmeZarrWriter": "faro.storage.omezarr",
+    "OmeZarrWriterPlate": "faro.storage.omezarr",
     "PublicFaroRun": "faro.storage.public_faro",
     "Run": "faro.storage.reader",
     "RunLayout": "faro.storage.layout",
@@ -27,6 +28,7 @@ _HOMES = {
 
 __all__ = [
     "OmeZarrWriter",
+    "OmeZarrWriterPlate",
     "PublicFaroRun",
     "Run",
     "RunLayout",

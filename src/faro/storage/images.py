@@ -1,4 +1,4 @@
-"""All images of a run: the NGFF collection, its series, and which frame goes where."""
+"""All images of a run: its series, and which frame goes where."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faro.errors import StorageError
 from faro.model import FrameRole
-from faro.storage import disk, ngff
-from faro.storage.jsontext import document
 from faro.storage.layout import SeriesKey
 from faro.storage.ngff import DTYPE_MAX, ImageFacts, Place, SeriesFormat
-from faro.storage.omexml import SeriesFacts, frames_by_series, ome_xml
-from faro.storage.series import Series, write_group
+from faro.storage.omexml import SeriesFacts, frames_by_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,15 +19,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.model import RunNeeds, Stack
-    from faro.storage.disk import Durability
-    from faro.storage.layout import RunLayout
+    from faro.storage.imagetree import ImageTree
     from faro.storage.ngff import PositionUm, Window
+    from faro.storage.series import Series
 
-N_STACK_AXES: Final = 3
+N_STACK_AXES: Final = (3, 4)
+"""(C, Y, X) or (C, Z, Y, X)."""
 NO_CHANNEL: Final = "none"
 """The one channel of the images of a run that takes none; labels need an image."""
 
 UNKNOWN_POSITION: PositionUm = (None, None, None)
+GROW_BY: Final = 32
+"""Timepoints by which all series grow at once where they must stay equal."""
 
 
 class ImageStore:
@@ -42,46 +42,38 @@ class ImageStore:
 
     Parameters
     ----------
-    layout
-        Of the run; its folder exists.
+    tree
+        How the series lie on disk; its folder exists.
     uuid, created
-        Of the run, for the OME-XML.
+        Of the run, for the metadata.
     """
 
     def __init__(
-        self,
-        layout: RunLayout,
-        needs: RunNeeds,
-        durability: Durability,
-        *,
-        uuid: str,
-        created: str,
+        self, tree: ImageTree, needs: RunNeeds, *, uuid: str, created: str
     ) -> None:
-        self._layout, self._needs, self._durability = layout, needs, durability
+        self._tree, self._needs = tree, needs
         self._uuid, self._created = uuid, created
         self._lock = threading.RLock()
         self._series: dict[SeriesKey, Series] = {}
+        self._by_name: dict[str, Series] = {}
         self._position_um: dict[int, PositionUm] = {}
-        collection = ngff.group({"bioformats2raw.layout": 3})
-        disk.make_folder(layout.series_list.parent)
         for fov in needs.fovs:
             self._plan(fov)
         self._list_series()
-        disk.write_atomic(layout.images / "zarr.json", document(collection))
 
     def extend(self, needs: RunNeeds) -> None:
         """Make room for the timepoints and FOVs of ``needs``; nothing shrinks."""
         with self._lock:
             self._needs = needs
             known = {key.fov for key in self._series}
-            for fov in set(needs.fovs) - known:
+            for fov in sorted(set(needs.fovs) - known):
                 self._plan(fov)
             self._list_series()
             for series in self._series.values():
                 series.grow(needs.n_timepoints)
 
     def store(self, stack: Stack) -> tuple[str, list[int]]:
-        """Store a stack (C, Y, X); return its series and channel indices.
+        """Store a stack (C, Y, X) or (C, Z, Y, X); return its series and channels.
 
         Readable when this returns.
 
@@ -91,12 +83,19 @@ class ImageStore:
             If it cannot be written.
         """
         series, at = self._place(stack)
+        first = not series.window_of
         try:
-            series.write(stack.timestep, stack.pixels, at)
+            series.write(stack, at)
         except BaseException:
             series.release(stack.timestep)
             raise
-        return series.path.name, at
+        if first:
+            self._describe(series)
+        return series.name, at
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Have the metadata tell of a stack whose record is in the journal."""
+        self._by_name[record["series"]].note(record)
 
     def store_labels(
         self,
@@ -105,27 +104,42 @@ class ImageStore:
         timestep: int,
         labels: npt.NDArray[np.integer[Any]],
     ) -> None:
-        """Store labels (Y, X) with the images of ``fov``; a second time replaces.
+        """Store labels (Y, X) or (Z, Y, X) with the images of ``fov``; again replaces.
 
         Raises
         ------
         StorageError
             If they cannot be written.
         """
-        series = self._for_labels(fov, labels)
-        series.label(name, labels).write(timestep, labels)
+        self._for_labels(fov, labels).write_labels(name, timestep, labels)
 
     def finish(self, journal: Iterable[Mapping[str, Any]]) -> None:
         """Complete the metadata: contrast, stage positions, a line per plane."""
+        lines = frames_by_series(journal)
         with self._lock:
-            windows = self._windows()
-            for key, series in self._series.items():
-                shown = windows[key.role, series.facts.format]
-                place = replace(series.facts.place, position_um=self._position(key.fov))
-                facts = replace(series.facts, windows=shown, place=place)
-                if facts != series.facts:
-                    series.describe(facts)
-            self._list_series(frames_by_series(journal))
+            for series in self._series.values():
+                self._describe(series)
+                series.finish(lines.get(series.name, ()))
+            self._list_series(lines)
+
+    def _describe(self, series: Series) -> None:
+        """Have the metadata say what is known by now: contrast and position."""
+        with self._lock:
+            facts = series.facts
+            fov, role = facts.faro["fov"], facts.faro["role"]
+            alike = [
+                other.window_of
+                for other in self._series.values()
+                if other.facts.format == facts.format
+                and other.facts.faro["role"] == role
+            ]
+            known = replace(
+                facts,
+                windows=_windows(alike, facts.format),
+                place=replace(facts.place, position_um=self._position(fov)),
+            )
+            if known != facts:
+                series.describe(known)
 
     def _place(self, stack: Stack) -> tuple[Series, list[int]]:
         """Return the series that ``stack`` goes to, claimed, and its channels there."""
@@ -139,21 +153,41 @@ class ImageStore:
                     series.facts.format, channels=()
                 )
                 if same and at is not None and series.claim(stack.timestep):
+                    self._make_room(stack.timestep)
                     return series, at
                 number += 1
             if not number:
                 form = self._planned_format(stack.role, form)
             series = self._create(SeriesKey(stack.fov, stack.role, number), form)
             self._list_series()
+            self._make_room(stack.timestep)
             series.claim(stack.timestep)
             return series, series.channel_indices(stack.channels) or []
+
+    def _make_room(self, timestep: int) -> None:
+        """Grow all ordinary series at once, where they must stay equal."""
+        if self._tree.equal_t and timestep >= self._n_timepoints():
+            n_timepoints = -(-(timestep + 1) // GROW_BY) * GROW_BY
+            for key, series in self._series.items():
+                if key.role is FrameRole.IMAGE and not key.number:
+                    series.grow(n_timepoints)
+
+    def _n_timepoints(self) -> int:
+        """Return the length of the time axis that ordinary series have or get."""
+        if not self._tree.equal_t:
+            return self._needs.n_timepoints
+        ordinary = (
+            series.n_timepoints
+            for key, series in self._series.items()
+            if key.role is FrameRole.IMAGE and not key.number
+        )
+        return max(self._needs.n_timepoints, *ordinary, 1)
 
     def _for_labels(self, fov: int, labels: npt.NDArray[np.integer[Any]]) -> Series:
         key = SeriesKey(fov)
         with self._lock:
             if key not in self._series:
-                shape = (int(labels.shape[0]), int(labels.shape[1]))
-                form = replace(self._image_format(), shape=shape)
+                form = replace(self._image_format(), shape=labels.shape)
                 self._create(key, form)
                 self._list_series()
             return self._series[key]
@@ -184,15 +218,14 @@ class ImageStore:
         about = {
             "fov": key.fov,
             "role": str(key.role),
+            "number": key.number,
             "name": title,
             "run": self._uuid,
+            "created": self._created,
         }
-        name = key.name.removesuffix(".ome.zarr")
-        facts = ImageFacts(name, form, place, faro=about)
-        series = Series(
-            self._layout.series(key.name), facts, needs.n_timepoints, self._durability
-        )
-        self._series[key] = series
+        facts = ImageFacts(key.stem, form, place, faro=about)
+        series = self._tree.create(key, facts, self._n_timepoints())
+        self._series[key] = self._by_name[series.name] = series
         return series
 
     def _position(self, fov: int) -> PositionUm:
@@ -202,42 +235,33 @@ class ImageStore:
         x, y, z = (s if p is None else p for p, s in zip(planned, seen, strict=True))
         return x, y, z
 
-    def _windows(self) -> dict[tuple[FrameRole, SeriesFormat], tuple[Window, ...]]:
-        """Return the grey values to show, common to all FOVs."""
-        found: dict[tuple[FrameRole, SeriesFormat], list[dict[int, Window]]] = {}
-        for key, series in self._series.items():
-            alike = found.setdefault((key.role, series.facts.format), [])
-            alike.append(series.window_of)
-        return {
-            (role, form): tuple(
-                _common([w[index] for w in seen if index in w], form.dtype)
-                for index in range(len(form.channels))
-            )
-            for (role, form), seen in found.items()
-        }
-
     def _list_series(
         self, lines: Mapping[str, list[Mapping[str, Any]]] | None = None
     ) -> None:
-        """Write which series there are: for NGFF and as OME-XML."""
-        series = [self._series[key] for key in sorted(self._series)]
-        if not series:
-            return
-        names = [s.path.name for s in series]
-        facts = [
-            SeriesFacts(
-                s.path.name,
-                str(s.facts.faro["name"]),
-                s.facts.format,
-                s.facts.place,
-                s.n_timepoints,
-                (lines or {}).get(s.path.name, ()),
-            )
-            for s in series
-        ]
-        xml = ome_xml(facts, uuid=self._uuid, created=self._created)
-        disk.write_atomic(self._layout.ome_xml, xml)
-        write_group(self._layout.series_list.parent, ngff.group({"series": names}))
+        """Write which series there are."""
+        self._tree.list_series(
+            [
+                SeriesFacts(
+                    s.name,
+                    str(s.facts.faro["name"]),
+                    s.facts.format,
+                    s.facts.place,
+                    s.n_timepoints,
+                    (lines or {}).get(s.name, ()),
+                )
+                for s in (self._series[key] for key in sorted(self._series))
+            ]
+        )
+
+
+def _windows(seen: list[dict[int, Window]], form: SeriesFormat) -> tuple[Window, ...]:
+    """Return the grey values to show, per channel, common to series that are alike."""
+    if not any(seen):
+        return ()
+    return tuple(
+        _common([w[index] for w in seen if index in w], form.dtype)
+        for index in range(len(form.channels))
+    )
 
 
 def _common(windows: list[Window], dtype: str) -> Window:
@@ -254,10 +278,10 @@ def _format_of(stack: Stack) -> SeriesFormat:
         problem = f"{where} has type {dtype}."
         raise StorageError(problem, remedy="Give uint8 or uint16.")
     if (
-        pixels.ndim != N_STACK_AXES
+        pixels.ndim not in N_STACK_AXES
         or len(pixels) != len(stack.channels)
         or not pixels.size
     ):
         problem = f"{where} has shape {pixels.shape} and channels {stack.channels}."
-        raise StorageError(problem, remedy="Give (C, Y, X), one plane per channel.")
-    return SeriesFormat(stack.channels, stack.shape, dtype)
+        raise StorageError(problem, remedy="Give (C, Y, X) or (C, Z, Y, X).")
+    return SeriesFormat(stack.channels, tuple(map(int, pixels.shape[1:])), dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from faro.model import FrameRole
 
@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 FORMAT: Final = "faro-run"
 """What ``run.json`` says it is."""
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the layout; a reader refuses a newer major."""
 
-_SERIES = re.compile(r"p(\d{3,})(?:_(stim|ref))?(?:_(\d+))?\.ome\.zarr")
+Layout: TypeAlias = Literal["collection", "plate", "tiff"]
+"""How the images of a run lie on disk."""
+
+OTHERS: Final = "others.ome.zarr"
+"""Collection inside a plate, of the series that are no fields."""
+
+_SERIES = re.compile(r"p(\d{3,})(?:_(stim|ref))?(?:_(\d+))?(?:\.ome\.zarr)?")
 _SEGMENT = re.compile(r"p(\d{3,})(?:_(\d{2,}))?\.arrows")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -69,6 +75,16 @@ class RunLayout:
         return self.images / "OME" / "METADATA.ome.xml"
 
     @property
+    def frames(self) -> Path:
+        """The frame index of a finished run."""
+        return self.path / "tables" / "frames.parquet"
+
+    @property
+    def tiffs(self) -> Path:
+        """Folder of the images of a run that is stored as TIFF files."""
+        return self.path / "images"
+
+    @property
     def segments(self) -> Path:
         """Folder of the cell tables while the run goes on."""
         return self.path / "tables" / "cells"
@@ -109,10 +125,15 @@ class SeriesKey:
 
     @property
     def name(self) -> str:
-        """Name of the image group."""
+        """Name of the image group in a collection."""
+        return f"{self.stem}.ome.zarr"
+
+    @property
+    def stem(self) -> str:
+        """Name without what says the format."""
         role = "" if self.role is FrameRole.IMAGE else f"_{self.role}"
         number = f"_{self.number}" if self.number else ""
-        return f"p{self.fov:03d}{role}{number}.ome.zarr"
+        return f"p{self.fov:03d}{role}{number}"
 
 
 def series_key(name: str) -> SeriesKey | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
+
+from faro.storage.colours import colours_of
 
 Json: TypeAlias = dict[str, Any]
 PositionUm: TypeAlias = tuple[float | None, float | None, float | None]
@@ -11,8 +13,7 @@ Window: TypeAlias = tuple[int, int]
 
 NGFF_VERSION: Final = "0.5"
 DTYPE_MAX: Final = {"uint8": 255, "uint16": 65_535}
-COLOURS: Final = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF8000")
-"""One per channel; a single channel is white."""
+N_PLANE_AXES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,24 @@ class SeriesFormat:
     channels
         Names, in the order of the channel axis.
     shape
-        (Y, X) in pixels.
+        (Y, X) in pixels, or (Z, Y, X) for stacks of several planes.
     dtype
         ``"uint8"`` or ``"uint16"``.
     """
 
     channels: tuple[str, ...]
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     dtype: str
+
+    @property
+    def n_z(self) -> int:
+        """Planes per channel, 0 where there is no z axis."""
+        return self.shape[0] if len(self.shape) > N_PLANE_AXES else 0
+
+    @property
+    def axes(self) -> str:
+        """Axes of the image, one letter each."""
+        return f"tc{_space(self.shape)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +56,22 @@ class Place:
     interval_s
         Planned seconds between timepoints, None where irregular.
     position_um
-        Stage (x, y, z), None where unknown.
+        Stage (x, y, z), None where unknown; z of the first plane.
+    z_step_um
+        Distance between planes, None if unknown or uneven.
     """
 
     pixel_size_um: float | None = None
     interval_s: float | None = None
     position_um: PositionUm = (None, None, None)
+    z_step_um: float | None = None
+
+    def flattened(self, n_z: int) -> Place:
+        """Return the place of one plane that stands for ``n_z``: as thick as all."""
+        step = self.z_step_um or 1.0
+        x_um, y_um, z_um = self.position_um
+        middle = (z_um or 0.0) + step * (n_z - 1) / 2
+        return replace(self, z_step_um=step * n_z, position_um=(x_um, y_um, middle))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,45 +104,54 @@ def group(ome: Json, **attributes: Json) -> Json:
 
 
 def image_group(facts: ImageFacts) -> Json:
-    """Return the ``zarr.json`` of an image (t, c, y, x)."""
-    multiscales = [_multiscale(facts.name, "tcyx", facts.place)]
+    """Return the ``zarr.json`` of an image (t, c, y, x) or (t, c, z, y, x)."""
+    multiscales = [_multiscale(facts.name, facts.format.axes, facts.place)]
     channels = _omero_channels(facts.format, facts.windows)
     omero = {"channels": channels, "rdefs": {"model": "color"}}
     ome = {"multiscales": multiscales, "omero": omero}
     return group(ome, faro=facts.faro)
 
 
-def label_group(name: str, place: Place) -> Json:
-    """Return the ``zarr.json`` of a label image (t, y, x)."""
+def label_group(name: str, place: Place, axes: str) -> Json:
+    """Return the ``zarr.json`` of a label image (t, y, x) or (t, z, y, x)."""
     source = {"image": "../../"}
-    multiscales = [_multiscale(name, "tyx", place)]
+    multiscales = [_multiscale(name, axes, place)]
     return group({"multiscales": multiscales, "image-label": {"source": source}})
 
 
 def image_array(form: SeriesFormat, n_timepoints: int) -> Json:
-    """Return the ``zarr.json`` of an array (t, c, y, x); a stack is one shard.
+    """Return the ``zarr.json`` of an image; a stack is one shard.
 
     The planes in a shard are compressed by themselves and end with their checksum.
     """
-    n_channels = len(form.channels)
+    n_channels, plane_shape = len(form.channels), list(form.shape[-N_PLANE_AXES:])
     plane = [_bytes(form.dtype), _blosc(form.dtype, "bitshuffle"), {"name": "crc32c"}]
     shard = {
         "name": "sharding_indexed",
         "configuration": {
-            "chunk_shape": [1, 1, *form.shape],
+            "chunk_shape": [1] * (len(form.axes) - 2) + plane_shape,
             "codecs": plane,
             "index_codecs": [_bytes("uint64"), {"name": "crc32c"}],
             "index_location": "end",
         },
     }
     shape = [n_timepoints, n_channels, *form.shape]
-    return _array(shape, [1, *shape[1:]], form.dtype, [shard], "tcyx")
+    return _array(shape, [1, *shape[1:]], form.dtype, [shard], form.axes)
 
 
-def label_array(shape: tuple[int, int], dtype: str, n_timepoints: int) -> Json:
-    """Return the ``zarr.json`` of an array (t, y, x) of labels."""
+def label_array(shape: tuple[int, ...], dtype: str, n_timepoints: int) -> Json:
+    """Return the ``zarr.json`` of an array of labels, one chunk per timepoint."""
     codecs = [_bytes(dtype), _blosc(dtype, "shuffle"), {"name": "crc32c"}]
-    return _array([n_timepoints, *shape], [1, *shape], dtype, codecs, "tyx")
+    return _array([n_timepoints, *shape], [1, *shape], dtype, codecs, label_axes(shape))
+
+
+def label_axes(shape: tuple[int, ...]) -> str:
+    """Return the axes of labels of ``shape`` (Y, X) or (Z, Y, X)."""
+    return f"t{_space(shape)}"
+
+
+def _space(shape: tuple[int, ...]) -> str:
+    return "zyx"[-len(shape) :]
 
 
 def _array(
@@ -174,38 +204,41 @@ def _multiscale(name: str, axes: str, place: Place) -> Json:
 
 
 def _axis(name: str, place: Place) -> Json:
-    kinds = {"t": "time", "c": "channel", "y": "space", "x": "space"}
-    axis = {"name": name, "type": kinds[name]}
+    kinds = {"t": "time", "c": "channel"}
+    axis = {"name": name, "type": kinds.get(name, "space")}
     if name == "t" and place.interval_s:
         axis["unit"] = "second"
-    if name in "yx" and place.pixel_size_um:
+    known = {"z": place.z_step_um, "y": place.pixel_size_um, "x": place.pixel_size_um}
+    if known.get(name):
         axis["unit"] = "micrometer"
     return axis
 
 
 def _scale(axis: str, place: Place) -> float:
-    if axis == "t":
-        return float(place.interval_s or 1.0)
-    return float(place.pixel_size_um or 1.0) if axis in "yx" else 1.0
+    steps = {"t": place.interval_s, "z": place.z_step_um}
+    known = steps.get(axis, place.pixel_size_um if axis in "yx" else None)
+    return float(known or 1.0)
 
 
 def _translation(axis: str, place: Place) -> float:
-    """Return the stage position along an axis; 0 where the pixel size is unknown."""
-    if axis not in "yx" or not place.pixel_size_um:
+    """Return the stage position along an axis; 0 where its scale is unknown."""
+    scales = {"x": place.pixel_size_um, "y": place.pixel_size_um, "z": place.z_step_um}
+    if not scales.get(axis):
         return 0.0
-    return float(place.position_um["xy".index(axis)] or 0.0)
+    return float(place.position_um["xyz".index(axis)] or 0.0)
 
 
 def _omero_channels(form: SeriesFormat, windows: tuple[Window, ...]) -> list[Json]:
     top = DTYPE_MAX[form.dtype]
     shown = windows or ((0, top),) * len(form.channels)
-    single = len(form.channels) == 1
     return [
         {
             "label": name,
             "active": True,
-            "color": COLOURS[0] if single else COLOURS[(1 + i) % len(COLOURS)],
+            "color": colour,
             "window": {"min": 0, "max": top, "start": start, "end": end},
         }
-        for i, (name, (start, end)) in enumerate(zip(form.channels, shown, strict=True))
+        for name, colour, (start, end) in zip(
+            form.channels, colours_of(form.channels), shown, strict=True
+        )
     ]

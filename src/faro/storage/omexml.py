@@ -1,4 +1,4 @@
-"""OME-XML of all series of a run, with one entry per stored plane when finished."""
+"""OME-XML of the series of a run, with one entry per stored plane. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 from faro.model import FrameRole
+from faro.storage.colours import colours_of, ome_colour
 from faro.storage.layout import SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from faro.storage.ngff import Place, SeriesFormat
 
@@ -42,7 +43,9 @@ class SeriesFacts:
     lines: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
-def ome_xml(series: Iterable[SeriesFacts], *, uuid: str, created: str) -> bytes:
+def ome_xml(
+    series: Iterable[SeriesFacts], *, uuid: str, created: str, inside: str = ""
+) -> bytes:
     """Return the document; ``Image`` IDs are the paths of the series.
 
     Parameters
@@ -51,17 +54,50 @@ def ome_xml(series: Iterable[SeriesFacts], *, uuid: str, created: str) -> bytes:
         Of the run.
     created
         UTC, ISO 8601.
+    inside
+        Where the document is; the paths in it are counted from there.
     """
-    ET.register_namespace("", NAMESPACE)
-    ET.register_namespace("xsi", XSI)
-    root = ET.Element(
-        f"{{{NAMESPACE}}}OME",
-        {f"{{{XSI}}}schemaLocation": SCHEMA, "UUID": f"urn:uuid:{uuid}"},
-    )
+    root = _root(uuid)
     for number, facts in enumerate(series):
-        root.append(_image(number, facts, created))
-    text: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return text
+        image = _image(facts.name.removeprefix(inside), facts, created)
+        pixels = _pixels(image, number, facts)
+        _tag(pixels, "MetadataOnly")
+        for line in facts.lines:
+            _planes(pixels, line, facts.format)
+        root.append(image)
+    return _text(root)
+
+
+def ome_xml_of_planes(
+    facts: SeriesFacts,
+    planes: Sequence[tuple[int, int, int]],
+    *,
+    uuid: str,
+    created: str,
+) -> bytes:
+    """Return the document of a TIFF file that holds ``planes`` (t, c, z), in order.
+
+    Planes that are not in the file are not in the document either; t, c and z count
+    from 0 inside the file.
+    """
+    root = _root(uuid)
+    image = _image("0", facts, created)
+    pixels = _pixels(image, 0, facts)
+    for ifd, (t, c, z) in enumerate(planes):
+        _tag(pixels, "TiffData", IFD=ifd, FirstT=t, FirstC=c, FirstZ=z, PlaneCount=1)
+    for line in facts.lines:
+        _planes(pixels, line, facts.format)
+    root.append(image)
+    return _text(root)
+
+
+def planes_text(line: Mapping[str, Any], form: SeriesFormat) -> bytes:
+    """Return the ``Plane`` elements of one stored stack, as a document has them."""
+    planes = (
+        " ".join(f'{key}="{value}"' for key, value in plane.items())
+        for plane in _plane_attributes(line, form)
+    )
+    return "".join(f"<Plane {attributes} />" for attributes in planes).encode()
 
 
 def frames_by_series(
@@ -80,70 +116,111 @@ def _series_of(line: Mapping[str, Any]) -> str:
     return SeriesKey(int(line["fov"]), FrameRole(line.get("role", "image"))).name
 
 
+def _root(uuid: str) -> ET.Element:
+    ET.register_namespace("", NAMESPACE)
+    ET.register_namespace("xsi", XSI)
+    return ET.Element(
+        f"{{{NAMESPACE}}}OME",
+        {f"{{{XSI}}}schemaLocation": SCHEMA, "UUID": f"urn:uuid:{uuid}"},
+    )
+
+
+def _text(root: ET.Element) -> bytes:
+    text: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return text
+
+
 def _tag(parent: ET.Element, name: str, **attributes: object) -> ET.Element:
     given = {key: str(value) for key, value in attributes.items() if value is not None}
     return ET.SubElement(parent, f"{{{NAMESPACE}}}{name}", given)
 
 
-def _image(number: int, facts: SeriesFacts, created: str) -> ET.Element:
-    image = ET.Element(
-        f"{{{NAMESPACE}}}{IMAGE}", {"ID": f"Image:{facts.name}", "Name": facts.title}
-    )
+def _image(path: str, facts: SeriesFacts, created: str) -> ET.Element:
+    about = {"ID": f"{IMAGE}:{path}", "Name": facts.title}
+    image = ET.Element(f"{{{NAMESPACE}}}{IMAGE}", about)
     _tag(image, "AcquisitionDate").text = created
+    return image
+
+
+def _pixels(image: ET.Element, number: int, facts: SeriesFacts) -> ET.Element:
+    """Add size, scale and channels of a series; what follows says where planes are."""
     form, place = facts.format, facts.place
     size, unit = place.pixel_size_um, MICROMETRE if place.pixel_size_um else None
+    step = place.z_step_um if form.n_z else None
     pixels = _tag(
         image,
         "Pixels",
         ID=f"Pixels:{number}",
         DimensionOrder="XYZCT",
         Type=form.dtype,
-        SizeX=form.shape[1],
-        SizeY=form.shape[0],
-        SizeZ=1,
+        SizeX=form.shape[-1],
+        SizeY=form.shape[-2],
+        SizeZ=form.n_z or 1,
         SizeC=len(form.channels),
         SizeT=facts.n_timepoints,
         PhysicalSizeX=size,
         PhysicalSizeXUnit=unit,
         PhysicalSizeY=size,
         PhysicalSizeYUnit=unit,
+        PhysicalSizeZ=step,
+        PhysicalSizeZUnit=MICROMETRE if step else None,
         TimeIncrement=place.interval_s or None,
         TimeIncrementUnit="s" if place.interval_s else None,
     )
-    for index, name in enumerate(form.channels):
+    named = zip(form.channels, colours_of(form.channels), strict=True)
+    for index, (name, colour) in enumerate(named):
         _tag(
             pixels,
             "Channel",
             ID=f"Channel:{number}:{index}",
             Name=name,
+            Color=ome_colour(colour),
             SamplesPerPixel=1,
         )
-    _tag(pixels, "MetadataOnly")
-    for line in facts.lines:
-        _planes(pixels, line, form.channels)
-    return image
+    return pixels
 
 
-def _planes(
-    pixels: ET.Element, line: Mapping[str, Any], channels: tuple[str, ...]
-) -> None:
-    """Add one ``Plane`` per channel of a stored stack."""
-    stored = list(line.get("channels") or channels)
-    indices = line.get("channel_indices") or [channels.index(name) for name in stored]
+def _planes(parent: ET.Element, line: Mapping[str, Any], form: SeriesFormat) -> None:
+    """Add one ``Plane`` per channel and z of a stored stack."""
+    for attributes in _plane_attributes(line, form):
+        _tag(parent, "Plane", **attributes)
+
+
+def _plane_attributes(
+    line: Mapping[str, Any], form: SeriesFormat
+) -> Iterator[dict[str, object]]:
+    """Yield what is said about each plane of a stored stack."""
+    for channel, exposure_ms in _channels(line, form):
+        for z in range(form.n_z or 1):
+            attributes: dict[str, object] = {
+                "TheZ": z,
+                "TheC": channel,
+                "TheT": line["timestep"],
+            }
+            if line.get("acquired_s") is not None:
+                attributes |= {"DeltaT": line["acquired_s"], "DeltaTUnit": "s"}
+            if exposure_ms is not None:
+                attributes |= {"ExposureTime": exposure_ms, "ExposureTimeUnit": "ms"}
+            for axis, value in zip("XYZ", _position(line, z), strict=True):
+                if value is not None:
+                    attributes[f"Position{axis}"] = value
+                    attributes[f"Position{axis}Unit"] = MICROMETRE
+            yield attributes
+
+
+def _channels(
+    line: Mapping[str, Any], form: SeriesFormat
+) -> Iterator[tuple[int, float | None]]:
+    """Yield index and exposure (ms) of the stored channels."""
+    stored = list(line.get("channels") or form.channels)
+    indices = line.get("channel_indices")
+    indices = indices or [form.channels.index(name) for name in stored]
     exposures = line.get("exposures_ms") or [None] * len(stored)
-    position = line.get("position_um") or [None] * 3
-    for index, exposure_ms in zip(indices, exposures, strict=False):
-        attributes: dict[str, object] = {
-            "TheZ": 0,
-            "TheC": index,
-            "TheT": line["timestep"],
-            "DeltaT": line.get("acquired_s"),
-            "DeltaTUnit": "s",
-        }
-        if exposure_ms is not None:
-            attributes |= {"ExposureTime": exposure_ms, "ExposureTimeUnit": "ms"}
-        for axis, value in zip("XYZ", position, strict=False):
-            if value is not None:
-                attributes[f"Position{axis}"] = value
-                attributes[f"Position{axis}Unit"] = MICROMETRE
-        _tag(pixels, "Plane", **attributes)
+    yield from zip(indices, exposures, strict=False)
+
+
+def _position(line: Mapping[str, Any], z: int) -> tuple[float | None, ...]:
+    """Return stage (x, y, z) in um of plane ``z``, None where unknown."""
+    x_um, y_um, z_um = line.get("position_um") or (None, None, None)
+    planes_um = line.get("z_um")
+    return x_um, y_um, planes_um[z] if planes_um else z_um

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from faro.errors import MissingExtraError, MissingFrameError, StorageError
 from faro.model import FrameRole, Stack
 from faro.storage.cellread import as_cell_table, open_segments, read_cells
-from faro.storage.frames import FrameReader
+from faro.storage.frames import CollectionPaths, FrameReader, PlatePaths
 from faro.storage.journal import JournalReader
 from faro.storage.jsontext import read_document
 from faro.storage.layout import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from faro.model import CellTable
     from faro.model.frame import PixelArray
-    from faro.storage.layout import SeriesKey
+    from faro.storage.frames import StoredImages
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -74,7 +74,7 @@ class Run:
         self._layout, self.info = layout, info
         self._needs: dict[str, Any] = info.get("needs") or {}
         self._journal = JournalReader(layout.journal)
-        self._frames = FrameReader(layout)
+        self._frames = _images(layout, info)
         self._lock = threading.Lock()
         self._lines: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._n_lines = 0
@@ -203,7 +203,7 @@ class Run:
             If none was acquired.
         """
         for stored in self._frames.stacks(fov, timestep, role):
-            line = self._line(stored.series, timestep)
+            line = self._line(stored.name, timestep)
             x, y, z = line.get("position_um") or (None, None, None)
             return Stack(
                 pixels=stored.read(),
@@ -239,16 +239,16 @@ class Run:
         problem += f"timepoint {timestep}."
         raise MissingFrameError(problem, remedy=f"Label images of this run: {known}.")
 
-    def _line(self, key: SeriesKey, timestep: int) -> Mapping[str, Any]:
+    def _line(self, series: str, timestep: int) -> Mapping[str, Any]:
         """Return the journal's record of a stored stack, empty if there is none."""
         with self._lock:
-            if (key.name, timestep) not in self._lines:
+            if (series, timestep) not in self._lines:
                 lines = self._journal.lines()
                 for line in lines[self._n_lines :]:
                     if line["kind"] == "frame":
                         self._lines[line["series"], line["timestep"]] = line
                 self._n_lines = len(lines)
-            return self._lines.get((key.name, timestep), NOTHING)
+            return self._lines.get((series, timestep), NOTHING)
 
     def _missing(
         self, fov: int, timestep: int, role: FrameRole, channel: str = ""
@@ -265,6 +265,14 @@ class Run:
         """Return something that differs when the cell table does."""
         files = [self._layout.cells, *open_segments(self._layout)]
         return [(file.name, _size(file)) for file in files]
+
+
+def _images(layout: RunLayout, info: Mapping[str, Any]) -> StoredImages:
+    """Return what reads the images, by how they lie on disk."""
+    images = layout.images
+    if info.get("layout") == "plate":
+        return FrameReader(images, PlatePaths(images))
+    return FrameReader(images, CollectionPaths(images))
 
 
 def _size(path: Path) -> int:

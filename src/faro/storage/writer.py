@@ -1,14 +1,15 @@
-"""Writes a run as OME-Zarr, Arrow tables and a journal, one folder per run."""
+"""Writes a run: images, Arrow tables and a journal, one folder per run."""
 
 from __future__ import annotations
 
 import os
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from faro import settings
 from faro.errors import FaroError, Problem, RunStateError, StorageError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from faro.model import CellTable, RunNeeds, Stack
     from faro.storage.disk import Durability
+    from faro.storage.imagetree import ImageTree
+    from faro.storage.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class _Parts:
     cells: CellWriter
 
 
-class OmeZarrWriter:
+class RunWriter(ABC):
     """Writes one run; implements `faro.protocols.Sink`. Thread-safe.
 
     What a method has returned from is readable, also after the process was killed.
@@ -62,6 +65,8 @@ class OmeZarrWriter:
     free_bytes
         Returns the free bytes where a path is or would be.
     """
+
+    layout: ClassVar[Layout]
 
     def __init__(
         self,
@@ -87,6 +92,7 @@ class OmeZarrWriter:
         While this writer has the run open, only the space is looked at.
         """
         found = [] if self._parts and not self._closed else self._path_problems()
+        found += self._layout_problems(needs)
         return found or self._space_problems(needs)
 
     def open(self, needs: RunNeeds, description: Mapping[str, Any]) -> None:
@@ -98,7 +104,7 @@ class OmeZarrWriter:
             If the folder is in use, or cannot be written.
         """
         layout = self._layout
-        problems = self._path_problems()
+        problems = self._path_problems() + self._layout_problems(needs)
         if problems:
             raise StorageError(problems[0].what, remedy=problems[0].remedy)
         disk.make_folder(layout.path)
@@ -112,6 +118,7 @@ class OmeZarrWriter:
             "faro_version": faro_version(),
             "versions": versions(),
             "durability": self._durability,
+            "layout": self.layout,
             "needs": needs,
             "description": description,
         }
@@ -119,9 +126,8 @@ class OmeZarrWriter:
         journal = Journal(layout.journal, self._durability)
         disk.make_folder(layout.environment.parent)
         disk.write_atomic(layout.environment, document(environment()))
-        images = ImageStore(
-            layout, needs, self._durability, uuid=run_uuid, created=created
-        )
+        tree = self._image_tree(needs, uuid=run_uuid, created=created)
+        images = ImageStore(tree, needs, uuid=run_uuid, created=created)
         facts = {"pixel_size_um": needs.pixel_size_um, "interval_s": needs.interval_s}
         cells = CellWriter(layout, {**facts, "run": run_uuid}, self._durability)
         self._parts = _Parts(journal, images, cells)
@@ -133,7 +139,7 @@ class OmeZarrWriter:
         parts.journal.append("extended", needs=needs)
 
     def store_stack(self, stack: Stack, times: Mapping[str, float]) -> None:
-        """Store raw pixels (C, Y, X) and the frame's record.
+        """Store raw pixels (C, Y, X) or (C, Z, Y, X) and the frame's record.
 
         A timepoint beyond the planned ones, in any order, is fine.
 
@@ -146,6 +152,7 @@ class OmeZarrWriter:
         series, indices = parts.images.store(stack)
         record = _frame_record(stack, series, indices)
         parts.journal.append("frame", **{**times, **record})
+        parts.images.note(record)
 
     def store_labels(
         self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
@@ -204,6 +211,14 @@ class OmeZarrWriter:
         failures = [error for step in steps if (error := _tried(step))]
         if failures:
             raise failures[0]
+
+    @abstractmethod
+    def _image_tree(self, needs: RunNeeds, *, uuid: str, created: str) -> ImageTree:
+        """Return how the images lie on disk; the run folder exists."""
+
+    def _layout_problems(self, needs: RunNeeds) -> list[Problem]:  # noqa: ARG002
+        """Return what of a run cannot be stored in this layout."""
+        return []
 
     def _open_parts(self, verb: str) -> _Parts:
         if self._parts is None or self._closed:

@@ -1,0 +1,167 @@
+"""One image series (t, c[, z], y, x) as OME-Zarr, and its label images; writing."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faro.errors import StorageError
+from faro.storage import disk, ngff
+from faro.storage.chunks import open_array
+from faro.storage.jsontext import document
+from faro.storage.planes import PlaneFile
+from faro.storage.series import LabelArray, Series, label_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+    import tensorstore as ts
+
+    from faro.model import Stack
+    from faro.storage.disk import Durability
+    from faro.storage.ngff import ImageFacts, Json
+
+
+def write_group(path: Path, metadata: Json) -> None:
+    """Create or replace the group in the folder ``path``."""
+    disk.make_folder(path)
+    disk.write_atomic(path / "zarr.json", document(metadata))
+
+
+class GrowingArray:
+    """An array whose first axis is time and grows; thread-safe."""
+
+    def __init__(self, path: Path, metadata: Json, durability: Durability) -> None:
+        disk.make_folder(path)
+        disk.write_atomic(path / "zarr.json", document(metadata))
+        self.path, self._lock = path, threading.Lock()
+        self._array: ts.TensorStore = open_array(path, durability)
+
+    @property
+    def n_timepoints(self) -> int:
+        """Length of the time axis."""
+        return int(self._array.shape[0])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type."""
+        return np.dtype(self._array.dtype.numpy_dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape without time."""
+        return tuple(int(n) for n in self._array.shape[1:])
+
+    def grow(self, n_timepoints: int) -> None:
+        """Make the time axis at least ``n_timepoints`` long; it never shrinks."""
+        with self._lock:
+            if n_timepoints > self.n_timepoints:
+                shape = [n_timepoints, *self.shape]
+                grown = self._array.resize(exclusive_max=shape, expand_only=True)
+                self._array = _done(grown, self.path, "grow")
+
+    def write(
+        self, timestep: int, values: npt.NDArray[Any], at: list[int] | None = None
+    ) -> None:
+        """Store ``values`` (Y, X), (C, Y, X) or with Z; readable when this returns.
+
+        ``at`` are indices of the second axis, None for all of it.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written, for example because the disk is full.
+        """
+        self.grow(timestep + 1)
+        place = self._array[timestep] if at is None else self._array[timestep, at]
+        _done(place.write(values), self.path, f"write timepoint {timestep} of")
+
+
+class ZarrSeries(Series):
+    """The stacks of one FOV and role that share a format, as OME-Zarr; thread-safe.
+
+    Parameters
+    ----------
+    path
+        The image group; created with its metadata, on the device when this returns.
+    name
+        Its path in the folder of the images.
+    facts
+        What the metadata says.
+    n_timepoints
+        Planned length of the time axis.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        facts: ImageFacts,
+        n_timepoints: int,
+        durability: Durability,
+    ) -> None:
+        super().__init__(name, facts)
+        self.path, self._durability = path, durability
+        metadata = ngff.image_array(facts.format, max(1, n_timepoints))
+        self._array = GrowingArray(path / "0", metadata, durability)
+        self._planes = PlaneFile(path, name, facts, self._array.n_timepoints)
+        write_group(path, ngff.image_group(facts))
+
+    @property
+    def n_timepoints(self) -> int:
+        """Length of the time axis."""
+        return self._array.n_timepoints
+
+    def describe(self, facts: ImageFacts) -> None:
+        """Replace the metadata of the image group; its labels stay on the image."""
+        with self._lock:
+            moved = facts.place != self.facts.place
+            self.facts = facts
+            write_group(self.path, ngff.image_group(facts))
+            for name, label in self._labels.items() if moved else ():
+                self._describe_label(name, label.shape)
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Add the planes of a stored stack to the OME-XML of this series."""
+        self._planes.append(record, self.n_timepoints)
+
+    def finish(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Write the OME-XML of this series anew, from the journal."""
+        self._planes.rewrite(self.facts, self.n_timepoints, lines)
+
+    def _grow(self, n_timepoints: int) -> None:
+        self._array.grow(n_timepoints)
+
+    def _store(self, stack: Stack, at: list[int]) -> None:
+        whole = at == list(range(len(self.facts.format.channels)))
+        self._array.write(stack.timestep, stack.pixels, None if whole else at)
+
+    def _new_label(self, name: str, like: LabelArray) -> GrowingArray:
+        folder = self.path / "labels" / name
+        metadata = ngff.label_array(like.shape, label_dtype(like), self.n_timepoints)
+        array = GrowingArray(folder / "0", metadata, self._durability)
+        self._describe_label(name, like.shape)
+        names = [*self._labels, name]
+        write_group(folder.parent, ngff.group({"labels": names}))
+        return array
+
+    def _describe_label(self, name: str, shape: tuple[int, ...]) -> None:
+        place, n_z = self.facts.place, self.facts.format.n_z
+        if n_z and shape[0] == 1:
+            place = place.flattened(n_z)
+        metadata = ngff.label_group(name, place, ngff.label_axes(shape))
+        write_group(self.path / "labels" / name, metadata)
+
+
+def _done(future: Any, path: Path, verb: str) -> Any:
+    """Return the result of a tensorstore future, once it is committed."""
+    try:
+        return future.result()
+    except (ValueError, IndexError) as error:
+        problem = f"Cannot {verb} {path}: {error}."
+        remedy = "Free space, or check the disk; what was stored before is intact."
+        raise StorageError(problem, remedy=remedy) from error
