@@ -19,6 +19,7 @@ from faro.experiment import (
     check_fov_batching,
     combine,
     plan,
+    wait_before,
 )
 
 TIMES_S = st.sampled_from([0.1, 0.7, 1.0, 3.0, 10.0])
@@ -219,3 +220,23 @@ def test_senseless_numbers_are_refused_together(time_s: float) -> None:
         check_fov_batching(imaged(3), time_s, 0)
     places = [problem.where for problem in caught.value.problems]
     assert places == ["time_per_fov_s", "n_parallel"]
+
+
+@given(st.integers(1, 7), st.integers(2, 5), st.data())
+def test_every_batch_does_what_comes_before_a_wait_before_it(
+    n_fovs: int, loops: int, data: st.DataObject
+) -> None:
+    waits_at = data.draw(st.integers(1, loops - 1))
+    plain = imaged(n_fovs, 10, loops)
+    events = wait_before(plain, waits_at, pause_before="Add the drug.")
+    batched = apply_fov_batching(events, 3)
+    (number,) = [i for i, e in enumerate(batched) if "wait" in e.metadata]
+    assert {e.timestep for e in batched[:number]} == set(range(waits_at))
+    assert {e.timestep for e in batched[number:]} == set(range(waits_at, loops))
+    assert sorted((e.fov, e.timestep) for e in batched) == sorted(
+        (e.fov, e.timestep) for e in plain
+    )
+    times_s = [e.min_start_time or 0 for e in batched]
+    assert times_s == sorted(times_s)
+    assert check_fov_batching(batched[:number], 3) == []
+    assert check_fov_batching(batched[number:], 3) == []

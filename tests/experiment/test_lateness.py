@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faro.experiment import Channel, RTMSequence, apply_fov_batching, plan
+from faro.experiment import Channel, RTMSequence, apply_fov_batching, plan, wait_before
 from faro.experiment.document import StepTimes
 from faro.experiment.lateness import play, schedule_problems
 
@@ -69,6 +69,14 @@ def test_light_waits_for_its_mask_in_the_mode_current_only() -> None:
     slow = StepTimes(analysis_s=0.3)
     assert schedule_problems(lit, slow, stim_mode="current")
     assert schedule_problems(lit, slow, stim_mode="previous") == []
+
+
+def test_a_wait_takes_no_time_and_ends_what_was_late() -> None:
+    late = events(6, 0.4)
+    (without,) = schedule_problems(late)
+    (found,) = schedule_problems(wait_before(late, 2, pause_before="Look."))
+    assert "3 of 4 timepoints" in without.what
+    assert "2 of 4 timepoints would start late: t=1 by 0.2 s" in found.what
 
 
 def test_exposures_of_computed_frames_take_no_time() -> None:

@@ -90,3 +90,22 @@ def test_a_run_started_on_the_core_itself_ends_in_the_dark_and_can_be_ended() ->
         assert not thread.is_alive()
         assert scope.led.levels == {"Cyan_Level": 0, "Green_Level": 0}
         never.set()
+
+
+def test_who_goes_dark_while_an_event_is_waited_for_gets_the_light_back() -> None:
+    with DiaryMicroscope() as scope:
+        lit, dark = list[dict[str, float]](), list[dict[str, float]]()
+        scope.connect_frame(lambda *_: lit.append(dict(scope.led.levels)))
+
+        def events() -> Iterator[useq.MDAEvent]:
+            yield event_of(channel="CyanStim", exposure=1)
+            yield event_of(channel="Green", exposure=1)
+            scope.go_dark("a pause")
+            dark.append(dict(scope.led.levels))
+            yield event_of(channel="Green", exposure=1)
+
+        thread = scope.run_mda(events())
+        thread.join(WAIT_S)
+        assert thread.error is None
+    assert dark == [{"Cyan_Level": 0, "Green_Level": 0}]
+    assert lit[-1] == {"Cyan_Level": 0, "Green_Level": 20}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from faro.errors import Problem
 from faro.experiment.phase import Phase, interval_after_s
 from faro.experiment.refusal import ExperimentError
+from faro.experiment.waiting import WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,7 +102,8 @@ def apply_fov_batching(
     The first batch of positions keeps its clock; every further batch starts when the
     one before has finished its last timepoint. Timesteps stay, so ``t=3`` is the
     fourth timepoint of every position, whenever its batch runs. Where all positions
-    fit, the events come back as they are.
+    fit, the events come back as they are. What comes before a wait is done by all
+    batches before it, so that a drug is added once, for all.
 
     Parameters
     ----------
@@ -132,16 +134,29 @@ def apply_fov_batching(
     if problems:
         raise ExperimentError(problems)
     room = n_parallel or _room(interval_s, time_per_fov_s)
-    ordered = sorted(courses, key=lambda course: (course.first_s, course.fov))
-    batches = [ordered[i : i + room] for i in range(0, len(ordered), room)]
     moved: list[RTMEvent] = []
     free_s = 0.0
-    for batch in batches:
-        shift_s = max(0.0, free_s - min(course.first_s for course in batch))
-        moved += _shifted(listed, batch, shift_s)
-        last_s = max(course.last_s for course in batch) + shift_s
-        free_s = last_s + len(batch) * time_per_fov_s
+    for part in _between_waits(listed):
+        ordered = sorted(
+            _courses(part), key=lambda course: (course.first_s, course.fov)
+        )
+        for i in range(0, len(ordered), room):
+            batch = ordered[i : i + room]
+            shift_s = max(0.0, free_s - min(course.first_s for course in batch))
+            moved += _shifted(part, batch, shift_s)
+            last_s = max(course.last_s for course in batch) + shift_s
+            free_s = last_s + len(batch) * time_per_fov_s
     return Phase(moved, listed.interval_s)
+
+
+def _between_waits(events: Iterable[RTMEvent]) -> list[list[RTMEvent]]:
+    """Return the events in parts, each of which begins with a wait but the first."""
+    parts: list[list[RTMEvent]] = [[]]
+    for event in events:
+        if WAIT in event.metadata and parts[-1]:
+            parts.append([])
+        parts[-1].append(event)
+    return parts
 
 
 def _shifted(

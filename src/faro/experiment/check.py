@@ -11,7 +11,7 @@ from faro.experiment.survey import survey
 from faro.experiment.waiting import wait_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from faro.experiment.channel import Channel
     from faro.experiment.event import RTMEvent
@@ -27,7 +27,6 @@ def check(
     stim_mode: str = "current",
     facts: HardwareFacts,
     masked: bool = True,
-    executes: Collection[str] = (),
 ) -> list[Problem]:
     """Return everything that keeps ``events`` from running. Pure, any thread.
 
@@ -44,9 +43,6 @@ def check(
     masked
         Whether light is given in masks; False if only to the whole field, which needs
         no SLM.
-    executes
-        What the run waits for, of ``"start_at"`` and ``"pause_before"``; other waits
-        are refused, because the run would pass over them.
 
     >>> from faro.experiment import RTMEvent
     >>> from faro.model import HardwareFacts
@@ -65,7 +61,7 @@ def check(
     problems += _layout_problems(found)
     problems += _record_problems(found)
     problems += _consistency_problems(found)
-    problems += wait_problems(found.waits, executes)
+    problems += wait_problems(found.waits)
     for role, used in found.uses.items():
         problems += _preset_problems(role, used, facts)
         problems += _exposure_problems(role, used, facts)

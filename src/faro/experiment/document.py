@@ -223,7 +223,8 @@ class ExperimentFile(Schema):
         Which microscope, what is done with its frames, where they go. Without a
         pipeline the frames are only recorded.
     sequence
-        The words of one `RTMSequence`.
+        The words of one `RTMSequence`, and ``start_at`` or ``pause_before`` of
+        `faro.experiment.wait_before`, for its first event.
     phases
         Words of several, one after the other.
     arms

@@ -9,10 +9,16 @@ from faro.experiment.batching import apply_fov_batching
 from faro.experiment.combine import combine
 from faro.experiment.document import BatchingPart, TreatmentsPart, words_of
 from faro.experiment.document_problems import checked, moved
-from faro.experiment.document_values import place_of, plain, without_nothing
+from faro.experiment.document_values import (
+    FREE_WORDS,
+    place_of,
+    plain,
+    without_nothing,
+)
 from faro.experiment.refusal import ExperimentError, nearest
 from faro.experiment.sequence import RTMSequence
 from faro.experiment.treatments import Treatment, arrange
+from faro.experiment.waiting import KINDS, WAIT, wait_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from faro.experiment.document import ExperimentFile
     from faro.experiment.event import RTMEvent
 
+WAIT_REMEDY = "Write start_at or pause_before beside it: they hold for the first event."
 FRAMES = ("stim_frames", "ref_frames")
 RANGE_WORDS = ("start", "stop", "step")
 RANGE_REMEDY = (
@@ -146,12 +153,39 @@ class _Reader:
         if isinstance(places, list):  # useq takes a tuple for a place, files have lists
             listed = [tuple(p) if isinstance(p, list) else p for p in places]
             words["stage_positions"] = listed
+        known = [*RTMSequence.model_fields, *KINDS]
+        for word in [word for word in words if word not in known]:
+            what = f"there is no {word!r}."
+            self._wrong(f"{place}.{word}", what, nearest(word, known))
+            del words[word]
+        wait = {kind: words.pop(kind) for kind in KINDS if kind in words}
+        for kind in FREE_WORDS:
+            if WAIT in words.get(kind, {}):
+                what = "every event would wait."
+                self._wrong(f"{place}.{kind}.{WAIT}", what, WAIT_REMEDY)
         try:
             sequence = RTMSequence(**words)
         except ExperimentError as error:
             self.problems += moved(error.problems, place)
             return ()
-        return sequence if self._treatments is None else self._arranged(sequence)
+        treated = self._treatments is not None
+        return self._waiting(
+            self._arranged(sequence) if treated else sequence, wait, place
+        )
+
+    def _waiting(
+        self, events: Iterable[RTMEvent], wait: Mapping[str, Any], place: str
+    ) -> Iterable[RTMEvent]:
+        """Return events that wait for what the words of their sequence say."""
+        if not wait or self.problems:
+            return events
+        try:
+            return wait_before(events, **wait)
+        except ExperimentError as error:
+            for problem in error.problems:
+                where = problem.where.removeprefix("wait_before/")
+                self._wrong(f"{place}.{where}", problem.what, problem.remedy)
+            return ()
 
     def _arranged(self, sequence: RTMSequence) -> Iterable[RTMEvent]:
         """Return the events of a sequence, each position treated as its group."""

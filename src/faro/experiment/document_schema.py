@@ -30,6 +30,16 @@ FRAMES: dict[str, Any] = {
 }
 NUMBER: dict[str, Any] = {"type": "number"}
 PLACE: dict[str, Any] = {"type": "array", "items": NUMBER, "maxItems": 3}
+WAITS: dict[str, Any] = {
+    "start_at": {
+        "description": "When the first event starts: '18:30', or date, time and zone.",
+        "type": "string",
+    },
+    "pause_before": {
+        "description": "What a person does before the first event; the run waits.",
+        "type": "string",
+    },
+}
 TIME: dict[str, Any] = {
     "description": "Two of interval (s), loops and duration (s); or phases of these.",
     "type": ["object", "array", "null"],
@@ -109,6 +119,7 @@ def _sequence(model: Mapping[str, Any]) -> dict[str, Any]:
     told["axis_order"] = {"enum": ["tpcz", "ptcz"]}
     places = {"type": ["array", "object"], "items": {"anyOf": [PLACE, _place()]}}
     told["stage_positions"] = places
+    told |= WAITS
     return {"type": "object", "properties": told, "additionalProperties": False}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from faro.errors import Problem
 from faro.experiment.document import StepTimes
 from faro.experiment.plan import plan
+from faro.experiment.waiting import WAIT
 from faro.model import FrameRole
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Round:
     timestep
         Time index of its first event.
     planned_s, started_s
-        Its planned start, and the start that it would have.
+        Its planned start, and the start that it would have; a wait for a person or a
+        time of day takes no time here, and what is late before it is on time after.
     busy_s
         How long its steps take, without waiting for a start.
     n_fovs
@@ -68,13 +70,15 @@ def play(
         Whether an exposure of 100 ms takes 100 ms.
     """
     rounds: dict[Seconds, Round] = {}
-    now_s = 0.0
+    now_s = shift_s = 0.0
     last_fov: int | None = None
     mask_ready_s: dict[tuple[int, int], Seconds] = {}
     for event in planned:
         if event.first:
-            now_s = max(now_s, event.planned_s)
-            start = Round(event.timestep, event.planned_s, now_s)
+            if WAIT in event.metadata:
+                shift_s = max(shift_s, now_s - event.planned_s)
+            now_s = max(now_s, event.planned_s + shift_s)
+            start = Round(event.timestep, event.planned_s, now_s - shift_s)
             rounds.setdefault(event.planned_s, start).n_fovs += 1
         begun_s = now_s
         if event.first and last_fov not in (None, event.fov):

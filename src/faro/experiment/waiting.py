@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
@@ -12,21 +13,24 @@ from faro.experiment.phase import Phase, interval_after_s
 from faro.experiment.refusal import ExperimentError, unknown_words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from faro.experiment.event import RTMEvent
+    from faro.experiment.plan import PlannedEvent
 
 WAIT = "wait"
 """Key of the metadata under which an event says what is waited for before it.
 
-Its value is a table with one or both of ``start_at``, an ISO 8601 time with its zone,
-and ``pause_before``, a text for the person who is waited for. The clock of the
-experiment stands still while it waits: start times are counted on from the wait.
+Its value is a table with one or both of ``start_at``, a moment (see `moment`), and
+``pause_before``, a text for the person who is waited for. A run begins to wait when
+what comes before is done. Where the wait is over before the planned start of the event,
+the schedule is kept; where it lasts longer, all later starts are moved by as much.
 """
 
+TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+FAR = timedelta(hours=12)
 KINDS = ("start_at", "pause_before")
-TIME_REMEDY = "Give a time with its zone, like '2026-11-24T09:00:00+01:00'."
-MOST_NAMED = 5
+TIME_REMEDY = "Give '18:30', or a date and a zone: '2026-11-24T18:30:00+01:00'."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,61 @@ class Wait:
     timestep, fov
         The event.
     start_at
-        Time of day, with its zone; None if none is waited for.
+        The time that is waited for, as it was said; None if none is.
     pause_before
         What a person is asked to do before going on; None if none is.
     """
 
     timestep: int
     fov: int
-    start_at: datetime | None = None
+    start_at: str | None = None
     pause_before: str | None = None
+
+
+def moment(text: str, after: datetime) -> datetime:
+    """Return the moment that ``text`` means, with its zone. Pure, any thread.
+
+    Parameters
+    ----------
+    text
+        ISO 8601 with a date and a zone; or a time of day like ``"18:30"``, by the
+        clock of this computer: the next one from ``after`` on.
+    after
+        Aware.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    >>> from datetime import UTC
+    >>> str(moment("2026-11-24T18:30+01:00", datetime(2026, 11, 24, tzinfo=UTC)))
+    '2026-11-24 18:30:00+01:00'
+    """
+    if (of_day := _time_of_day(text)) is None:
+        return datetime.fromisoformat(text)
+    here = after.astimezone().replace(tzinfo=None)
+    then = datetime.combine(here.date(), of_day)
+    return (then if then >= here else then + timedelta(days=1)).astimezone()
+
+
+def wait_of(event: RTMEvent | PlannedEvent) -> Wait | None:
+    """Return what is waited for before an event; None if nothing.
+
+    Raises
+    ------
+    ExperimentError
+        If it is not understood; all problems are listed.
+    """
+    if WAIT not in event.metadata:
+        return None
+    said = event.metadata[WAIT]
+    problems = list(_mistakes(_place(event.timestep, event.fov), said))
+    if problems:
+        raise ExperimentError(problems)
+    return Wait(
+        event.timestep, event.fov, said.get("start_at"), said.get("pause_before")
+    )
 
 
 def wait_before(
@@ -58,9 +108,8 @@ def wait_before(
 ) -> tuple[RTMEvent, ...]:
     """Return the events with a wait before the first one of ``timestep``.
 
-    The wait is data, kept in ``metadata["wait"]``; `check` refuses it where a run
-    does not execute it. Called twice for one timestep, both are waited for: the time
-    of day first, then the person.
+    The wait is data, kept in ``metadata["wait"]``; see `WAIT`. Called twice for one
+    timestep, both are waited for: the time first, then the person.
 
     Parameters
     ----------
@@ -69,7 +118,7 @@ def wait_before(
     timestep
         Time index; None for the start of the experiment.
     start_at
-        Time of day with its zone: ISO 8601 text, or an aware datetime.
+        An aware datetime, or a text as in `moment`.
     pause_before
         What a person is asked to do, like "Add the drug, then go on."
 
@@ -122,55 +171,76 @@ def waits(events: Iterable[RTMEvent]) -> tuple[Wait, ...]:
     found: list[Wait] = []
     problems: list[Problem] = []
     for event in events:
-        if WAIT not in event.metadata:
-            continue
-        said = event.metadata[WAIT]
-        mistakes = list(_mistakes(_place(event.timestep, event.fov), said))
-        problems += mistakes
-        if not mistakes:
-            text = said.get("start_at")
-            at = None if text is None else datetime.fromisoformat(text)
-            text = said.get("pause_before")
-            found.append(Wait(event.timestep, event.fov, at, text))
+        try:
+            wait = wait_of(event)
+        except ExperimentError as error:
+            problems += error.problems
+        else:
+            found += [] if wait is None else [wait]
     if problems:
         raise ExperimentError(problems)
     return tuple(found)
 
 
-def wait_problems(
-    said: Mapping[tuple[int, int], object], executes: Collection[str]
-) -> Iterator[Problem]:
-    """Yield waits that are not understood, out of order, or not executed by a run.
+def wait_problems(said: Mapping[tuple[int, int], object]) -> Iterator[Problem]:
+    """Yield waits that are not understood, or out of order.
 
     Parameters
     ----------
     said
         (timestep, fov) to what is waited for there, in execution order.
-    executes
-        What the run waits for: ``"start_at"``, ``"pause_before"``.
     """
-    ignored: dict[str, list[str]] = {}
     latest: tuple[datetime, str] | None = None
     for (timestep, fov), value in said.items():
         where = _place(timestep, fov)
         mistakes = list(_mistakes(where, value))
         yield from mistakes
-        if mistakes or not isinstance(value, Mapping):
+        if mistakes or not isinstance(value, Mapping) or "start_at" not in value:
             continue
-        for kind in value:
-            if kind not in executes:
-                ignored.setdefault(kind, []).append(f"t={timestep}, p={fov}")
-        if "start_at" in value:
-            at = datetime.fromisoformat(value["start_at"])
+        text = value["start_at"]
+        if _time_of_day(text) is None:
+            at = datetime.fromisoformat(text)
             if latest and at < latest[0]:
-                what = f"{value['start_at']} is before {latest[1]}, waited for earlier."
+                what = f"{text} is before {latest[1]}, waited for earlier."
                 yield Problem(f"{where}/start_at", what, "Give a later time.")
-            latest = at, value["start_at"]
-    for kind, places in ignored.items():
-        more = f" and {len(places) - MOST_NAMED} more" if places[MOST_NAMED:] else ""
-        what = f"at {'; '.join(places[:MOST_NAMED])}{more} is not yet executed."
-        remedy = "Leave it out: run the part before, wait yourself, and continue."
-        yield Problem(f"metadata/{WAIT}/{kind}", what, remedy)
+            latest = at, text
+
+
+def start_warnings(events: Iterable[RTMEvent], now: datetime) -> list[Problem]:
+    """Return warnings of times that are over, or not today. Pure, any thread.
+
+    Parameters
+    ----------
+    events
+        The experiment; what cannot be understood is passed over.
+    now
+        When it would start; aware.
+    """
+    found: list[Problem] = []
+    latest = now
+    for event in events:
+        said = event.metadata.get(WAIT)
+        if not isinstance(said, Mapping) or list(_mistakes("", said)):
+            continue
+        if "start_at" in said:
+            text = said["start_at"]
+            at = moment(text, latest)
+            what = _surprise(text, at, now)
+            latest = max(latest, at)
+            if what:
+                where = f"{_place(event.timestep, event.fov)}/start_at"
+                found.append(Problem(where, what, TIME_REMEDY, "warning"))
+    return found
+
+
+def _surprise(text: str, at: datetime, now: datetime) -> str:
+    """Return what may not be meant about a time; empty if nothing."""
+    if at < now:
+        return f"{text} is over: nothing would be waited for."
+    if _time_of_day(text) is not None and at - now > FAR:
+        hours = (at - now).total_seconds() / 3600
+        return f"{text} is {hours:.1f} hours from now, on {at:%d %B}."
+    return ""
 
 
 def _mistakes(where: str, said: object) -> Iterator[Problem]:
@@ -192,13 +262,24 @@ def _mistakes(where: str, said: object) -> Iterator[Problem]:
 
 def _time_mistakes(where: str, text: object) -> Iterator[Problem]:
     """Yield why a text is no moment."""
-    try:
-        moment = datetime.fromisoformat(text)  # type: ignore[arg-type]  # a TypeError
-    except (TypeError, ValueError):
-        yield Problem(where, f"{text!r:.60} is no time of day.", TIME_REMEDY)
+    if isinstance(text, str) and _time_of_day(text) is not None:
         return
-    if moment.utcoffset() is None:
+    try:
+        found = datetime.fromisoformat(text)  # type: ignore[arg-type]  # a TypeError
+    except (TypeError, ValueError):
+        yield Problem(where, f"{text!r:.60} is no time.", TIME_REMEDY)
+        return
+    if found.utcoffset() is None:
         yield Problem(where, f"{text} has no time zone.", TIME_REMEDY)
+
+
+def _time_of_day(text: str) -> time | None:
+    """Return a time of day like 18:30 or 18:30:05, None for any other text."""
+    found = TIME_OF_DAY.fullmatch(text)
+    if found is None:
+        return None
+    hour, minute, second = (int(part) for part in found.groups("0"))
+    return time(hour, minute, second)
 
 
 def _place(timestep: int, fov: int) -> str:

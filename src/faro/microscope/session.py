@@ -254,6 +254,8 @@ class HardwareSession:
             logger.info("not made dark (%s): the devices are being loaded", reason)
             return ()
         steps = self._dark.go(look=not self.running)
+        if self._feed is not None:
+            self._feed.darkened()
         failed = [step for step in steps if not step.ok]
         for step in failed:
             logger.error("NOT DARK: %s %s: %s", step.name, step.outcome, step.detail)

@@ -25,6 +25,8 @@ class StarvationWatch(Generic[T]):
     The light is given back before the item that ends the wait is handed on. What the
     light does meanwhile is never done while an item is being worked on.
 
+    Who makes the sample dark meanwhile says so by `darkened`.
+
     Parameters
     ----------
     items
@@ -66,6 +68,15 @@ class StarvationWatch(Generic[T]):
         if was_dark:
             self._lift()
         return item
+
+    def darkened(self) -> None:
+        """Note that somebody else made the sample dark; any thread.
+
+        While an event is waited for, the light is given back before it; else what is
+        dark stays dark.
+        """
+        if self._asked_s is not None:
+            self._dark = True
 
     def close(self) -> None:
         """End the iteration now, and stop watching. Any thread, any number of times."""

@@ -1,15 +1,16 @@
 """From the plan to events, and from frames to stacks: the camera side of the loop.
 
 `EventFeed` is the iterator that the acquisition thread pulls from. It waits for the
-due time of each event itself, so that it can be ended at any moment, and it waits for
-a decision only where a stimulation needs one. No light without a confirmed mask.
+due time of each event itself (`faro.run.gate`), so that it can be ended at any moment,
+and it waits for a decision only where a stimulation needs one. No light without a
+confirmed mask.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import useq
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from faro.run.assembler import Assembler
     from faro.run.board import DecisionBoard
     from faro.run.clock import RunClock
+    from faro.run.gate import Gate
     from faro.run.notices import Notices
     from faro.run.recorder import Recorder
 
@@ -41,6 +43,7 @@ class LoopParts:
     board: DecisionBoard
     recorder: Recorder
     notices: Notices
+    gate: Gate
 
 
 class EventFeed:
@@ -84,12 +87,17 @@ class EventFeed:
     def close(self) -> None:
         """End the feed now, also while it waits; any thread."""
         self._closed.set()
+        self._parts.gate.close()
         self._parts.board.close()
 
     def _run(self, planned: Iterable[PlannedEvent]) -> Iterator[useq.MDAEvent]:
-        for event in planned:
-            if event.first and not self._wait_for_start(event):
+        gate = self._parts.gate
+        for said in planned:
+            if said.first and not gate.enter(said):
                 return
+            event = replace(said, planned_s=said.planned_s + gate.shift_s)
+            if event.first:
+                self._begin(event)
             if event.mask_from is None:
                 yield self._send(event)
             elif (ready := self._stimulation(event)) is not None:
@@ -98,15 +106,10 @@ class EventFeed:
                 return
         self.exhausted = True
 
-    def _wait_for_start(self, event: PlannedEvent) -> bool:
-        """Wait until ``event`` is due; return False if the feed was closed."""
-        parts, clock = self._parts, self._parts.clock
-        wait_s = event.planned_s - clock.now_s()
-        if wait_s > 0:
-            parts.notices.tell(parts.notices.waiting.emit, event.timestep, wait_s)
-            if self._closed.wait(wait_s):
-                return False
-        started_s = clock.now_s()
+    def _begin(self, event: PlannedEvent) -> None:
+        """Say that a position is begun now."""
+        parts = self._parts
+        started_s = parts.clock.now_s()
         self._assembler.started(event, started_s)
         parts.notices.tell(parts.notices.acquiring.emit, event.timestep, event.fov)
         if event.timestep != self._timestep:
@@ -118,8 +121,8 @@ class EventFeed:
                 planned_s=event.planned_s,
                 started_s=started_s,
                 lateness_s=started_s - event.planned_s,
+                shift_s=parts.gate.shift_s,
             )
-        return True
 
     def _stimulation(self, event: PlannedEvent) -> useq.MDAEvent | None:
         """Return the event that fires the mask of a frame, None if nothing fires."""

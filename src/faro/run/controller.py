@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from faro.analysis import warm_up
 from faro.errors import RefusedError, RunStateError
-from faro.experiment import plan
+from faro.experiment import plan, waits
+from faro.experiment.waiting import WAIT
 from faro.logs import log_to_file
+from faro.run.enter_key import enter_resumes
+from faro.run.gate import BY_HAND, CLOCK_POLICY
 from faro.run.limits import RunLimits
 from faro.run.notices import Notices
-from faro.run.one_run import OneRun
+from faro.run.one_run import OneRun, RunParts
 from faro.run.preflight import preflight
 from faro.run.progress import ProgressLine
 from faro.run.state import RunState, StateMachine
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from faro.run.pipeline import ImageProcessingPipeline
 
 logger = logging.getLogger(__name__)
+
+UNDER_WAY = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
 
 
 class Controller:
@@ -80,6 +85,15 @@ class Controller:
     def state(self) -> RunState:
         """Where the run is."""
         return self._state.now
+
+    @property
+    def doing(self) -> str:
+        """What the run is held up by, in words; empty if nothing holds it up.
+
+        ``"waiting until 18:30:00 on 24 November"``, or ``"paused: Add the drug."``.
+        """
+        run = self._run
+        return "" if run is None else run.gate.doing
 
     @property
     def background_errors(self) -> list[BackgroundError]:
@@ -158,6 +172,43 @@ class Controller:
             raise RunStateError(problem, remedy="Call run_experiment first.")
         run.stop("stopped by the user")
 
+    def pause(self, what_to_do: str = BY_HAND) -> None:
+        """Let the run wait, dark, before the next position; any thread.
+
+        What is under way is finished. All later starts are moved by what the pause
+        takes beyond the planned start of what follows.
+
+        Parameters
+        ----------
+        what_to_do
+            For the person who is waited for.
+
+        Raises
+        ------
+        RunStateError
+            If nothing runs.
+        """
+        self._running("pause").gate.pause(what_to_do)
+
+    def resume(self) -> None:
+        """Go on with a run that is paused, or about to be; any thread.
+
+        Raises
+        ------
+        RunStateError
+            If nothing is paused.
+        """
+        self._running("resume").gate.resume()
+
+    def _running(self, verb: str) -> OneRun:
+        """Return the run that is under way."""
+        with self._lock:
+            run = self._run
+        if run is None or self.state not in UNDER_WAY:
+            problem = f"There is no run to {verb}; the controller is {self.state}."
+            raise RunStateError(problem, remedy="Call run_experiment first.")
+        return run
+
     def _checked_run(
         self,
         events: list[RTMEvent],
@@ -183,20 +234,23 @@ class Controller:
                 stack.enter_context(log_to_file(self._writer.path / "run.log"))
             stack.enter_context(self._progress(events, show=show))
             run = self._new_run(events, stim_mode)
+            if any(wait.pause_before for wait in waits(events)):
+                stack.enter_context(enter_resumes(run.gate, self.notices))
             steps = plan(events, stim_mode=stim_mode)
             return run.carry_out(steps, needed.pixel_size_um)
 
     def _new_run(self, events: list[RTMEvent], stim_mode: str) -> OneRun:
         steps = plan(events, stim_mode=stim_mode)
         asked = frozenset(s.mask_from for s in steps if s.mask_from is not None)
-        run = OneRun(
+        parts = RunParts(
             self._mic,
             self._pipeline,
             self._writer,
             self._limits,
             self.notices,
-            asked,
+            self._state,
         )
+        run = OneRun(parts, asked)
         with self._lock:
             self._run = run
         return run
@@ -219,9 +273,15 @@ class Controller:
         return {
             "stim_mode": stim_mode,
             "experiment": [event.words() for event in events],
-            "fov_metadata": {str(p): dict(e.metadata) for p, e in first.items()},
+            "clock_policy": CLOCK_POLICY,
+            "fov_metadata": {str(p): _lasting(e.metadata) for p, e in first.items()},
             "pipeline": self._pipeline.describe() if self._pipeline else None,
             "microscope": self._mic.describe(),
             "limits": dataclasses.asdict(self._limits),
             **notes,
         }
+
+
+def _lasting(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a position and not of one moment."""
+    return {name: value for name, value in metadata.items() if name != WAIT}

@@ -27,6 +27,12 @@ class Notices:
     ----------
     waiting
         (timestep, seconds to wait) before a timepoint.
+    scheduled
+        (words, seconds to wait) when a time of day is waited for.
+    paused
+        (what a person is asked to do,) when a person is waited for.
+    resumed
+        (seconds waited,) when the run goes on after either.
     acquiring
         (timestep, fov) when the first exposure of a stack starts.
     analysed
@@ -40,6 +46,9 @@ class Notices:
     """
 
     waiting: ClassVar[Signal] = Signal(int, float)
+    scheduled: ClassVar[Signal] = Signal(str, float)
+    paused: ClassVar[Signal] = Signal(str)
+    resumed: ClassVar[Signal] = Signal(float)
     acquiring: ClassVar[Signal] = Signal(int, int)
     analysed: ClassVar[Signal] = Signal(int, int, int)
     stimulated: ClassVar[Signal] = Signal(int, int)

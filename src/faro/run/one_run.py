@@ -14,6 +14,7 @@ from faro.run.analyst import Analyst
 from faro.run.assembler import Assembler
 from faro.run.board import DecisionBoard
 from faro.run.clock import RunClock
+from faro.run.gate import Gate
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import Lanes
 from faro.run.recorder import Recorder
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from faro.run.limits import RunLimits
     from faro.run.notices import Notices
     from faro.run.pipeline import ImageProcessingPipeline
+    from faro.run.state import StateMachine
 
 logger = logging.getLogger(__name__)
 
@@ -74,26 +76,39 @@ class RunSummary:
         return self.reason == "completed"
 
 
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What a run is made of, as given to the controller; its state is moved."""
+
+    microscope: Microscope
+    pipeline: ImageProcessingPipeline | None
+    sink: Sink | None
+    limits: RunLimits
+    notices: Notices
+    state: StateMachine
+
+
 class OneRun:
     """The threads, queues and records of one run; used once.
 
     Parameters
     ----------
-    microscope, pipeline, sink, limits, notices
+    parts
         As given to the controller.
     asked
         The (fov, timestep) whose decision a stimulation will use.
+
+    Attributes
+    ----------
+    recorder
+        Everything it writes down.
+    gate
+        Where it waits and is paused.
     """
 
-    def __init__(
-        self,
-        microscope: Microscope,
-        pipeline: ImageProcessingPipeline | None,
-        sink: Sink | None,
-        limits: RunLimits,
-        notices: Notices,
-        asked: frozenset[tuple[int, int]],
-    ) -> None:
+    def __init__(self, parts: RunParts, asked: frozenset[tuple[int, int]]) -> None:
+        pipeline, sink, limits = parts.pipeline, parts.sink, parts.limits
+        notices, microscope = parts.notices, parts.microscope
         self._microscope, self._limits, self._sink = microscope, limits, sink
         self._pipeline, self._notices, self._asked = pipeline, notices, asked
         self._clock, self._board = RunClock(), DecisionBoard()
@@ -101,7 +116,9 @@ class OneRun:
         self._feed: EventFeed | None = None
         self._acquisition_error: BaseException | None = None
         self._lock = threading.Lock()
-        self.recorder = Recorder(sink, self._clock, self._storage_failed)
+        self.recorder = recorder = Recorder(sink, self._clock, self._storage_failed)
+        dark = microscope.go_dark
+        self.gate = Gate(self._clock, recorder, notices, parts.state, dark)
         self._workers = Workers(limits.n_workers)
         self._analyst: Analyst | None = None
         self._lanes: Lanes[FrameJob, Segmented] | None = None
@@ -138,7 +155,12 @@ class OneRun:
             pixel_size_um,
         )
         parts = LoopParts(
-            self._microscope, self._clock, self._board, self.recorder, self._notices
+            self._microscope,
+            self._clock,
+            self._board,
+            self.recorder,
+            self._notices,
+            self.gate,
         )
         feed = EventFeed(planned, parts, assembler, self._limits.mask_deadline_s)
         with self._lock:

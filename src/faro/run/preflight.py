@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from faro.errors import ContractError, Problem
 from faro.experiment import check, needs
 from faro.experiment.lateness import schedule_problems
 from faro.experiment.plan import STIM_MODES
+from faro.experiment.waiting import start_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +54,7 @@ def preflight(
             and getattr(pipeline.stimulator, "masked", True),
         )
     )
+    problems += start_warnings(events, datetime.now(UTC))
     problems += _pipeline_problems(events, facts, pipeline, stimulates=stimulates)
     needed: RunNeeds | None = None
     if events:

@@ -57,6 +57,8 @@ class ProgressLine:
     def __enter__(self) -> Self:
         self._progress.start()
         self._notices.waiting.connect(self._on_waiting)
+        self._notices.scheduled.connect(self._on_scheduled)
+        self._notices.paused.connect(self._on_paused)
         self._notices.acquiring.connect(self._on_acquiring)
         self._notices.analysed.connect(self._on_analysed)
         self._notices.stimulated.connect(self._on_stimulated)
@@ -66,6 +68,8 @@ class ProgressLine:
     def __exit__(self, *exc: object) -> None:
         self._notices.flush(1.0)
         self._notices.waiting.disconnect(self._on_waiting)
+        self._notices.scheduled.disconnect(self._on_scheduled)
+        self._notices.paused.disconnect(self._on_paused)
         self._notices.acquiring.disconnect(self._on_acquiring)
         self._notices.analysed.disconnect(self._on_analysed)
         self._notices.stimulated.disconnect(self._on_stimulated)
@@ -81,6 +85,12 @@ class ProgressLine:
     def _on_waiting(self, timestep: int, wait_s: float) -> None:
         if wait_s >= 1.0:
             self._state(f"waiting {wait_s:.0f} s for t={timestep}")
+
+    def _on_scheduled(self, words: str, wait_s: float) -> None:
+        self._state(f"{words} ({wait_s / 60:.0f} min)")
+
+    def _on_paused(self, what_to_do: str) -> None:
+        self._state(f"paused: {what_to_do}")
 
     def _on_acquiring(self, timestep: int, fov: int) -> None:
         self._state(f"t {timestep + 1}/{self._n_timepoints}, fov {fov}")

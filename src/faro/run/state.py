@@ -10,17 +10,22 @@ from faro.errors import RunStateError
 
 
 class RunState(StrEnum):
-    """Where a run is."""
+    """Where a run is: waiting is for a time of day, paused for a person."""
 
     IDLE = "idle"
     RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
     STOPPING = "stopping"
     FINISHING = "finishing"
 
 
+ENDINGS: Final = frozenset({RunState.STOPPING, RunState.FINISHING})
 LEGAL: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.IDLE: frozenset({RunState.RUNNING}),
-    RunState.RUNNING: frozenset({RunState.STOPPING, RunState.FINISHING}),
+    RunState.RUNNING: frozenset({RunState.WAITING, RunState.PAUSED}) | ENDINGS,
+    RunState.WAITING: frozenset({RunState.RUNNING}) | ENDINGS,
+    RunState.PAUSED: frozenset({RunState.RUNNING}) | ENDINGS,
     RunState.STOPPING: frozenset({RunState.FINISHING}),
     RunState.FINISHING: frozenset({RunState.IDLE}),
 }

@@ -48,3 +48,10 @@ def press_ctrl_c() -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         raise NotImplementedError(ELSEWHERE)
+
+
+def open_terminal() -> tuple[int, int]:
+    """Open a pseudo-terminal; return the descriptors of its keyboard and program."""
+    if sys.platform != "win32":
+        return os.openpty()
+    raise NotImplementedError(ELSEWHERE)

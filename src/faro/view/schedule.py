@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
+from faro.experiment.waiting import wait_of
 from faro.model import FrameRole
 
 if TYPE_CHECKING:
@@ -91,6 +92,22 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A wait for a time of day or a person.
+
+    Attributes
+    ----------
+    planned_s
+        Planned start of what follows it.
+    text
+        What is waited for.
+    """
+
+    planned_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """A whole plan.
 
@@ -104,6 +121,8 @@ class Schedule:
         Distinct planned starts, ascending.
     n_timepoints, n_fovs, n_exposures
         How many of each.
+    stops
+        What is waited for beyond the schedule, in order.
     """
 
     rows: tuple[Row, ...]
@@ -112,6 +131,7 @@ class Schedule:
     n_timepoints: int
     n_fovs: int
     n_exposures: int
+    stops: tuple[Stop, ...] = ()
 
 
 def schedule_of(planned: Iterable[PlannedEvent]) -> Schedule:
@@ -120,6 +140,7 @@ def schedule_of(planned: Iterable[PlannedEvent]) -> Schedule:
     lanes: dict[Lane, None] = {}
     starts_s: dict[float, None] = {}
     timesteps: set[int] = set()
+    stops: list[Stop] = []
     count = 0
     for event in planned:
         lane, channel = Lane(event.role, event.channel.config), event.channel
@@ -131,12 +152,23 @@ def schedule_of(planned: Iterable[PlannedEvent]) -> Schedule:
         row.ticks.setdefault(lane, []).append(tick)
         lanes[lane] = starts_s[event.planned_s] = None
         timesteps.add(event.timestep)
+        stops += _stops_before(event)
         count += 1
     order = list(ROLE_WORDS)
     ordered = sorted(lanes, key=lambda lane: order.index(lane.role))
     rows = tuple(_merged(fovs[fov] for fov in sorted(fovs)))
     starts = tuple(sorted(starts_s))
-    return Schedule(rows, tuple(ordered), starts, len(timesteps), len(fovs), count)
+    counts = len(timesteps), len(fovs), count
+    return Schedule(rows, tuple(ordered), starts, *counts, tuple(stops))
+
+
+def _stops_before(event: PlannedEvent) -> Iterable[Stop]:
+    """Yield what is waited for before an event."""
+    wait = wait_of(event) if event.first else None
+    if wait is not None and wait.start_at is not None:
+        yield Stop(event.planned_s, f"wait until {wait.start_at}")
+    if wait is not None and wait.pause_before is not None:
+        yield Stop(event.planned_s, f"pause: {wait.pause_before}")
 
 
 def _group_of(event: PlannedEvent) -> str:
@@ -172,6 +204,7 @@ def schedule_lines(schedule: Schedule) -> list[str]:
     for lane in schedule.lanes:
         ticks = [t for row in schedule.rows for t in row.ticks.get(lane, ())]
         lines.append(f"  {lane_text(lane, ticks)}")
+    lines += [f"  at {span_text(s.planned_s)}: {s.text}" for s in schedule.stops]
     if any(lane.role is not FrameRole.IMAGE for lane in schedule.lanes):
         lines += [f"  {row.label}: {_row_text(row)}" for row in schedule.rows]
     return lines

@@ -1,0 +1,203 @@
+"""The gate before every FOV-timepoint: due times, times of day, and people.
+
+What a run waits for beyond its schedule moves the schedule: the clock policy is
+``"shift"``. A wait begins when what comes before is done. If it is over before the
+planned start of what follows, nothing moves; else all later starts move by as much.
+The microscope is dark meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from faro.errors import RunStateError
+from faro.experiment.waiting import moment, wait_of
+from faro.run.state import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from faro.experiment import PlannedEvent
+    from faro.experiment.event import Seconds
+    from faro.run.clock import RunClock
+    from faro.run.notices import Notices
+    from faro.run.recorder import Recorder
+    from faro.run.state import StateMachine
+
+logger = logging.getLogger(__name__)
+
+CLOCK_POLICY: Final = "shift"
+"""What a wait does to the schedule; it is in ``run.json`` and in the journal."""
+BY_HAND: Final = "paused by the user"
+LONGEST_WAIT_S: Final = 3600.0
+"""One sleep; Python refuses to wait for many days at once."""
+
+
+class Gate:
+    """Lets one event after the other through when it is due.
+
+    `enter` is called on the acquisition thread; the other verbs on any.
+
+    Parameters
+    ----------
+    clock, recorder, notices
+        Of the run.
+    state
+        Moved to ``waiting`` and ``paused`` and back.
+    go_dark
+        Makes the sample dark; told why.
+    """
+
+    def __init__(
+        self,
+        clock: RunClock,
+        recorder: Recorder,
+        notices: Notices,
+        state: StateMachine,
+        go_dark: Callable[[str], object],
+    ) -> None:
+        self._clock, self._recorder, self._notices = clock, recorder, notices
+        self._state, self._go_dark = state, go_dark
+        self._changed = threading.Condition()
+        self._closed = False
+        self._asked = ""
+        self._doing = ""
+        self._latest: datetime | None = None
+        self.shift_s: Seconds = 0.0
+
+    @property
+    def doing(self) -> str:
+        """What is waited for, in words; empty while nothing is."""
+        return self._doing
+
+    def close(self) -> None:
+        """End every wait now and let nothing more through."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def pause(self, what_to_do: str = BY_HAND) -> None:
+        """Let nothing through until `resume`; one exposure may still be under way."""
+        with self._changed:
+            self._asked = self._asked or what_to_do
+            self._changed.notify_all()
+
+    def resume(self) -> None:
+        """End a pause, or one that was asked for.
+
+        Raises
+        ------
+        RunStateError
+            If there is none.
+        """
+        with self._changed:
+            if not self._asked:
+                problem = "The run is not paused."
+                remedy = "Call resume() when controller.state is 'paused'."
+                if self._doing:
+                    problem = f"The run is not paused, but {self._doing}."
+                    remedy = "stop_run() ends it."
+                raise RunStateError(problem, remedy=remedy)
+            self._asked = ""
+            self._changed.notify_all()
+
+    def enter(self, event: PlannedEvent) -> bool:
+        """Wait until ``event`` may start; return False if the gate was closed."""
+        wait = wait_of(event)
+        if wait is not None and wait.start_at is not None:
+            self._wait_for_time(event, wait.start_at)
+        if wait is not None and wait.pause_before is not None:
+            self.pause(wait.pause_before)
+        while self._wait_for_person(event):
+            left_s = event.planned_s + self.shift_s - self._clock.now_s()
+            if left_s <= 0:
+                return True
+            notices = self._notices
+            notices.tell(notices.waiting.emit, event.timestep, left_s)
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._closed or self._asked, min(left_s, LONGEST_WAIT_S)
+                )
+        return False
+
+    def _wait_for_time(self, event: PlannedEvent, text: str) -> None:
+        """Wait until a moment; counted from the wall time at the start of the run."""
+        began = datetime.fromtimestamp(self._clock.wall_ns_at(0.0) / 1e9, UTC)
+        latest = self._latest or began
+        at = moment(text, latest).astimezone()
+        self._latest = max(latest, at)
+        due_s = (at - began).total_seconds()
+        if due_s <= self._clock.now_s():
+            self._note("start_time_passed", event, start_at=at.isoformat())
+            return
+        doing = f"waiting until {at:%H:%M:%S on %d %B}"
+        notices = self._notices
+        with self._hold(event, RunState.WAITING, doing):
+            notices.tell(notices.scheduled.emit, doing, due_s - self._clock.now_s())
+            self._note("waiting", event, start_at=at.isoformat())
+            while (left_s := due_s - self._clock.now_s()) > 0 and not self._closed:
+                with self._changed:
+                    ended = self._changed.wait_for(
+                        lambda: self._closed, min(left_s, LONGEST_WAIT_S)
+                    )
+                if ended:
+                    return
+
+    def _wait_for_person(self, event: PlannedEvent) -> bool:
+        """Wait while a pause is asked for; return False if the gate was closed."""
+        with self._changed:
+            asked = self._asked
+        if asked and not self._closed:
+            doing = f"paused: {asked}"
+            with self._hold(event, RunState.PAUSED, doing):
+                self._notices.tell(self._notices.paused.emit, asked)
+                self._note("paused", event, reason=asked)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed or not self._asked)
+        return not self._closed
+
+    def _note(self, kind: str, event: PlannedEvent, **facts: object) -> None:
+        place = {"timestep": event.timestep, "fov": event.fov}
+        self._recorder.note(kind, **place, planned_s=event.planned_s, **facts)
+
+    @contextmanager
+    def _hold(self, event: PlannedEvent, state: RunState, doing: str) -> Iterator[None]:
+        """Be dark inside the block; then move the schedule if it took too long."""
+        begun_s = self._clock.now_s()
+        self._doing = doing
+        self._state.try_move(state)
+        logger.info("The run is %s.", doing)
+        self._go_dark(doing)
+        try:
+            yield
+        finally:
+            self._doing = ""
+        if self._closed:
+            return
+        now_s = self._clock.now_s()
+        waited_s = now_s - begun_s
+        self.shift_s += shift_by(event.planned_s + self.shift_s, begun_s, now_s)
+        self._state.try_move(RunState.RUNNING)
+        moved = {"shift_s": self.shift_s, "clock": CLOCK_POLICY}
+        self._note("resumed", event, waited_s=waited_s, **moved)
+        self._notices.tell(self._notices.resumed.emit, waited_s)
+
+
+def shift_by(due_s: Seconds, begun_s: Seconds, ended_s: Seconds) -> Seconds:
+    """Return by how much a wait moves the schedule. Pure.
+
+    Parameters
+    ----------
+    due_s
+        When the event that follows was due.
+    begun_s, ended_s
+        The wait. A run that was late before it is as late after it.
+
+    >>> shift_by(60.0, 10.0, 50.0), shift_by(60.0, 10.0, 90.0), shift_by(5.0, 8.0, 9.0)
+    (0.0, 30.0, 1.0)
+    """
+    return max(0.0, min(ended_s - due_s, ended_s - begun_s))
