@@ -41,3 +41,12 @@ def test_old_decisions_are_forgotten_so_that_a_long_run_does_not_grow() -> None:
         board.publish(Decision(0, timestep, None))
     kept = [t for t in range(1000) if board.wait(0, t, 0.0)]
     assert kept == list(range(1000 - KEPT_PER_FOV, 1000))
+
+
+def test_the_first_decision_on_a_frame_stands() -> None:
+    board = DecisionBoard()
+    assert board.publish(Decision(0, 3, None, "failed: too late"))
+    assert not board.publish(Decision(0, 3, Stimulus()))
+    decision = board.wait(0, 3, 0.0)
+    assert decision is not None
+    assert decision.stimulus is None

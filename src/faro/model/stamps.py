@@ -36,6 +36,10 @@ class Stamps:
         self.marks[name] = now
         return now
 
+    def copy(self) -> Stamps:
+        """Return the marks so far, to go on with apart from these."""
+        return Stamps(self.clock, dict(self.marks))
+
     def between_ms(self, start: str, end: str) -> float | None:
         """Return the milliseconds from ``start`` to ``end``, None where unknown."""
         if start in self.marks and end in self.marks:

@@ -41,10 +41,14 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class _FovState:
-    """What one FOV remembers from frame to frame; its size does not grow."""
+    """What one FOV remembers from frame to frame; its size does not grow.
+
+    ``saved`` is the tracker's state after the last frame that was stored.
+    """
 
     tracker: Tracker
     previous: Stimulus | None = None
+    saved: dict[str, Any] | None = None
 
 
 class Analyst:
@@ -52,7 +56,8 @@ class Analyst:
 
     `segment` may be called for many stacks at once; `follow` is called in frame order
     per FOV (see `Lanes`). Both never raise: failures are recorded, and no light is
-    fired for that frame.
+    fired for that frame. `instead` and `give_up` stand in for them where a component
+    does not return.
     """
 
     def __init__(
@@ -72,31 +77,68 @@ class Analyst:
 
     def segment(self, job: FrameJob) -> Segmented:
         """Return the label images of a stack; runs on any worker."""
-        job.stamps.mark("started")
+        stamps = job.stamps
+        stamps.mark("started")
         done = Segmented()
         for index, method in enumerate(self._pipeline.segmenters):
             stage = f"segment/{method.name}"
-            labels = self._attempt(job.stack, stage, partial(_labels_of, method))
+            labels = self._attempt(job, stage, partial(_labels_of, method))
             if labels is not None:
                 done.labels[method.name] = labels
             elif index == 0:
                 done.failed = stage
-        job.stamps.mark("segmented")
+        stamps.mark("segmented")
         return done
 
-    def follow(self, job: FrameJob, segmented: Segmented) -> None:
-        """Track, decide, publish, then measure and store; in order per FOV."""
+    def instead(self, job: FrameJob) -> Segmented:
+        """Return what goes on where `segment` does not return in time."""
+        stage = job.stage
+        self._failed(job.stack, stage, _no_answer(stage))
+        job.stamps = job.stamps.copy()  # the others stay with the thread that hangs
+        return Segmented(failed=stage)
+
+    def follow(
+        self, job: FrameJob, segmented: Segmented, claim: Callable[[], bool]
+    ) -> None:
+        """Track, decide, publish, then measure and store; in order per FOV.
+
+        Nothing is stored where ``claim()`` is False: the frame was given up meanwhile.
+        """
         fov = self._state_of(job.stack.fov)
         job.stamps.mark("queued")
         cells, columns, failed = self._cells_of(job, segmented, fov)
-        decision = self._decide(job, cells, segmented, fov, failed)
-        self._board.publish(decision)
-        self._note_decision(job, decision)
+        self._publish(job, self._decide(job, cells, segmented, fov, failed))
+        if cells is not None:
+            columns |= self._measure(self._late, cells, job)[0]
+        if not claim():
+            return
         n_cells = self._store(job, cells, columns, segmented, fov)
         stack = job.stack
         self._notices.tell(
             self._notices.analysed.emit, stack.timestep, stack.fov, n_cells
         )
+
+    def give_up(self, job: FrameJob) -> None:
+        """Let a FOV go on without a frame whose `follow` does not return.
+
+        Its tracker goes on from the frame before.
+        """
+        stack, stage = job.stack, job.stage
+        self._failed(stack, stage, _no_answer(stage))
+        self._publish(
+            job, Decision(stack.fov, stack.timestep, None, f"failed: {stage}")
+        )
+        fresh = self._pipeline.new_tracker()
+        with self._lock:
+            saved = self._fovs[stack.fov].saved
+            if saved is not None:
+                fresh.restore(saved)
+            self._fovs[stack.fov] = _FovState(fresh, saved=saved)
+
+    def _publish(self, job: FrameJob, decision: Decision) -> None:
+        """Tell and record a decision, unless there is one on this frame."""
+        if self._board.publish(decision):
+            self._note_decision(job, decision)
 
     def _state_of(self, fov: int) -> _FovState:
         with self._lock:
@@ -117,23 +159,23 @@ class Analyst:
             cells.set_tracks(fov.tracker.update(stack.timestep, cells))
             return True
 
-        if not self._attempt(job.stack, "track", track):
+        if not self._attempt(job, "track", track):
             return None, {}, "track"
         job.stamps.mark("tracked")
-        columns, failed = self._measure(self._early, cells, job.stack)
+        columns, failed = self._measure(self._early, cells, job)
         if self._early:
             job.stamps.mark("measured")
         return cells, columns, failed
 
     def _measure(
-        self, extractors: Iterable[FeatureExtractor], cells: PixelCells, stack: Stack
+        self, extractors: Iterable[FeatureExtractor], cells: PixelCells, job: FrameJob
     ) -> tuple[dict[str, Column], str]:
         """Return the columns of ``extractors`` and the first stage that failed."""
         columns: dict[str, Column] = {}
         failed = ""
         for extractor in extractors:
             stage = f"features/{type(extractor).__name__}"
-            found = self._attempt(stack, stage, partial(_measured, extractor, cells))
+            found = self._attempt(job, stage, partial(_measured, extractor, cells))
             if found is None:
                 failed = failed or stage
                 continue
@@ -158,7 +200,7 @@ class Analyst:
                 stack, cells, segmented.labels, stack.metadata, fov.previous
             )
             answer = self._attempt(
-                stack, "stimulate", partial(_asked, job.decide_with, context)
+                job, "stimulate", partial(_asked, job.decide_with, context)
             )
             stimulus = answer[0] if answer else None
             reason = "ok" if stimulus else "nothing to light"
@@ -188,17 +230,17 @@ class Analyst:
         segmented: Segmented,
         fov: _FovState,
     ) -> int:
-        """Measure the rest and hand everything to the recorder; return the cells."""
+        """Hand everything to the recorder; return the number of cells."""
         stack = job.stack
         for name, labels in segmented.labels.items():
             self._recorder.labels(name, stack.fov, stack.timestep, labels)
         if cells is not None:
-            late, _ = self._measure(self._late, cells, stack)
-            table = _table(stack, cells, _parents(fov.tracker, cells), columns | late)
+            table = _table(stack, cells, _parents(fov.tracker, cells), columns)
             self._recorder.cells(stack.fov, stack.timestep, table)
             tracks = cells.track_image()
             self._recorder.labels("tracks", stack.fov, stack.timestep, tracks)
             self._store_rings(stack, cells)
+            fov.saved = self._attempt(job, "track/state", lambda _: fov.tracker.state())
             job.stamps.mark("stored")
         self._recorder.note(
             "latency",
@@ -218,13 +260,14 @@ class Analyst:
                 self._recorder.labels(name, stack.fov, stack.timestep, image)
 
     def _attempt(
-        self, stack: Stack, stage: str, call: Callable[[Stack], Result | None]
+        self, job: FrameJob, stage: str, call: Callable[[Stack], Result | None]
     ) -> Result | None:
         """Return ``call(stack)``, or None after recording what it raised."""
+        job.stage = stage
         try:
-            return call(stack)
+            return call(job.stack)
         except Exception as error:  # noqa: BLE001  a plug-in may raise anything
-            self._failed(stack, stage, error)
+            self._failed(job.stack, stage, error)
             return None
 
     def _failed(self, stack: Stack, stage: str, error: Exception) -> None:
@@ -235,6 +278,10 @@ class Analyst:
         self._notices.tell(
             self._notices.failed.emit, stack.timestep, stack.fov, stage, str(error)
         )
+
+
+def _no_answer(stage: str) -> TimeoutError:
+    return TimeoutError(f"{stage} did not return within its deadline")
 
 
 def _none(_cells: PixelCells) -> dict[str, Any]:

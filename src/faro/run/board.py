@@ -20,14 +20,20 @@ class DecisionBoard:
         self._decisions: dict[int, dict[int, Decision]] = {}
         self._closed = False
 
-    def publish(self, decision: Decision) -> None:
-        """Make ``decision`` known to whoever waits for it."""
+    def publish(self, decision: Decision) -> bool:
+        """Make ``decision`` known to whoever waits for it.
+
+        The first decision on a frame stands. Returns whether this was the first.
+        """
         with self._changed:
             of_fov = self._decisions.setdefault(decision.fov, {})
+            if decision.timestep in of_fov:
+                return False
             of_fov[decision.timestep] = decision
             while len(of_fov) > KEPT_PER_FOV:
                 del of_fov[min(of_fov)]
             self._changed.notify_all()
+            return True
 
     def wait(self, fov: int, timestep: int, timeout_s: float) -> Decision | None:
         """Return the decision for a frame, None at the deadline or after `close`."""

@@ -55,11 +55,14 @@ class FrameJob:
         Times of the stages so far.
     decide_with
         The stimulator that decides on this frame, None if no stimulation uses it.
+    stage
+        The component that has the stack now.
     """
 
     stack: Stack
     stamps: Stamps
     decide_with: Stimulator | None = None
+    stage: str = ""
 
 
 @dataclass(slots=True)

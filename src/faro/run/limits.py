@@ -13,15 +13,23 @@ class RunLimits:
     ----------
     mask_deadline_s
         How long a stimulation waits for its mask; then nothing fires.
+    step_deadline_s
+        How long the segmentation of a stack, or all that follows it, may take; then
+        it is given up, its thread is replaced, and nothing fires for that frame.
     drain_deadline_s
         How long the end of a run waits for analysis and for writing.
     n_workers
         Threads that analyse.
     max_in_flight
         Stacks between camera and table; more block the camera.
+    fov_share
+        Share of these that one FOV may hold where there are others; what it gives
+        beyond that is stored, not analysed, and the journal says so.
     """
 
     mask_deadline_s: float = 30.0
+    step_deadline_s: float = 60.0
     drain_deadline_s: float = 120.0
     n_workers: int = 2
     max_in_flight: int = 64
+    fov_share: float = 0.75

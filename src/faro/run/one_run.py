@@ -16,7 +16,7 @@ from faro.run.board import DecisionBoard
 from faro.run.clock import RunClock
 from faro.run.gate import Gate
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
-from faro.run.lanes import Lanes
+from faro.run.lanes import LaneLimits, Lanes, Taken, Work
 from faro.run.recorder import Recorder
 from faro.run.workers import Workers
 
@@ -125,9 +125,13 @@ class OneRun:
         if pipeline is not None:
             analyst = Analyst(pipeline, self._board, self.recorder, notices)
             self._analyst = analyst
-            self._lanes = Lanes(
-                self._workers, analyst.segment, analyst.follow, limits.max_in_flight
+            work = Work(
+                analyst.segment, analyst.follow, analyst.instead, analyst.give_up
             )
+            places = LaneLimits(
+                limits.max_in_flight, limits.fov_share, limits.step_deadline_s
+            )
+            self._lanes = Lanes(self._workers, work, places)
 
     def stop(self, reason: str) -> None:
         """End the run now and go dark; any thread."""
@@ -137,7 +141,7 @@ class OneRun:
         if feed is not None:
             feed.close()
         if self._lanes is not None:
-            self._lanes.close()
+            self._lanes.stop_blocking()
         self.recorder.stop_blocking()
         self._microscope.cancel_mda()
         self._microscope.go_dark(reason)
@@ -216,9 +220,20 @@ class OneRun:
         asked = (stack.fov, stack.timestep) in self._asked
         decide_with = self._pipeline.stimulator if asked else None
         job = FrameJob(stack, stamps, decide_with)
-        if self._lanes.submit(stack.fov, job):
+        taken = self._lanes.submit(stack.fov, job)
+        if taken is Taken.WAITED:
             logger.warning("The analysis is behind; the schedule slips.")
             self.recorder.note("analysis_behind", in_flight=self._lanes.in_flight)
+        elif taken is Taken.REFUSED:
+            self._skip_analysis(stack)
+
+    def _skip_analysis(self, stack: Stack) -> None:
+        """Record that a FOV is so far behind that its frame is not analysed."""
+        reason = "the analysis of this position is too far behind"
+        logger.warning("fov %d, t %d: %s.", stack.fov, stack.timestep, reason)
+        facts = {"fov": stack.fov, "timestep": stack.timestep}
+        self.recorder.note("analysis_skipped", **facts, reason=reason)
+        self._give_up(stack.fov, stack.timestep, reason)
 
     def _give_up(self, fov: int, timestep: int, reason: str) -> None:
         now_s = self._clock.now_s()

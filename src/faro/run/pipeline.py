@@ -63,10 +63,7 @@ class ImageProcessingPipeline:
                 self.stimulator = as_stimulator(stimulator)
             except TypeError as error:
                 problems.append(_not_a_component("pipeline/stimulator", error))
-        if not callable(getattr(self.tracker, "update", None)):
-            what = f"{type(self.tracker).__name__} has no method update(t, cells)."
-            remedy = "Give an object with that method, for example StreamingTracker()."
-            problems.append(Problem("pipeline/tracker", what, remedy))
+        problems.extend(_tracker_problems(self.tracker))
         if problems:
             raise RefusedError(problems)
 
@@ -135,6 +132,16 @@ def _methods(
             problems.append(Problem(where, what, "Give each a name of its own."))
         names.add(method.name)
         yield method
+
+
+def _tracker_problems(tracker: object) -> Iterable[Problem]:
+    """Yield the methods of a tracker that are missing."""
+    words = {"update": "update(t, cells)", "state": "state()", "restore": "restore(s)"}
+    for name, call in words.items():
+        if not callable(getattr(tracker, name, None)):
+            what = f"{type(tracker).__name__} has no method {call}."
+            remedy = "Give an object with that method, for example StreamingTracker()."
+            yield Problem("pipeline/tracker", what, remedy)
 
 
 def _as_method(item: object, index: int) -> SegmentationMethod:
