@@ -8,11 +8,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
 from faro.microscope.demands import check_exposure, needed
+from faro.microscope.exposure import Exposure
 from faro.microscope.levels import SUFFIX
 from faro.microscope.missed import MissedFrame
 from faro.microscope.mmcore import MDAEngine, SkipEvent
@@ -85,6 +85,7 @@ class FaroEngine(MDAEngine):
         self.slm_turns = SlmTurns()
         self._slm = SlmDriver(core, self.policy, self._cancelled.wait)
         self._waiter = DeviceWaiter(core, self.policy, self._cancelled, clock)
+        self._exposure = Exposure(core, self.policy, self._cancelled)
         self._forget()
 
     def _forget(self) -> None:
@@ -120,6 +121,15 @@ class FaroEngine(MDAEngine):
         if locked:
             self._light.release()
 
+    @property
+    def beside_camera(self) -> frozenset[str]:
+        """Labels of the devices in the camera's own library, in the latest run."""
+        return self._exposure.beside_camera
+
+    def let_camera_stop(self) -> None:
+        """Note, after `refuse`, that the sample is dark: a camera may be stopped."""
+        self._exposure.let_stop()
+
     # ------------------------------------------------------------ hooks of the runner
 
     def setup_sequence(self, sequence: MDASequence) -> Any:
@@ -136,6 +146,7 @@ class FaroEngine(MDAEngine):
             problem = f"The camera {core.getCameraDevice()!r} gives {cameras} images."
             raise HardwareError(problem, remedy="Select a camera with one channel.")
         core.setAutoShutter(False)
+        self._exposure.begin_run()
         self.set_all(self.policy.for_runs)
         self._read_position()
         return summary
@@ -196,6 +207,7 @@ class FaroEngine(MDAEngine):
     def teardown_sequence(self, sequence: MDASequence) -> None:  # noqa: ARG002  a hook
         """Give the shutter back to the core; nothing else is restored."""
         core = self.mmcore
+        self._exposure.stop()
         try:
             core.setAutoShutter(self._autoshutter and bool(core.getShutterDevice()))
             self.set_all(self.policy.between_runs)
@@ -313,6 +325,7 @@ class FaroEngine(MDAEngine):
         metadata["position_um"] = self._position_um
         shutter = self._shutter()
         try:
+            self._exposure.prepare(self.exposure_s)
             try:
                 self._switch_on(event, shutter)
                 if slm is not None:
@@ -327,31 +340,15 @@ class FaroEngine(MDAEngine):
                 self._slm.blank(self._slm.device(slm))
                 metadata["slm_dark_monotonic_s"] = self._clock()
                 self.slm_turns.leave()
-        return self._image()
+        return self._exposure.image()
 
     def _snap(self, event: MDAEvent, metadata: Metadata) -> None:
-        try:
-            self.mmcore.snapImage()
-        except Exception as error:
-            raise MissedFrame.of(error) from error
+        self._exposure.take(self.exposure_s)
         now = self._clock()
         metadata["acquired_monotonic_s"] = now
         metadata["acquired_wall_ns"] = time.time_ns()
         start = event.metadata.get("runner_t0") or now
         metadata["runner_time_ms"] = (now - start) * 1e3
-        if self._cancelled.is_set():
-            raise MissedFrame.cancelled()
-
-    def _image(self) -> PixelArray:
-        try:
-            pixels: PixelArray = self.mmcore.getImage()
-        except Exception as error:
-            raise MissedFrame.of(error) from error
-        if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
-            problem = f"The camera gives {pixels.shape} {pixels.dtype} images."
-            raise HardwareError(problem, remedy="Set it to 8 or 16 bit grey.")
-        pixels.setflags(write=False)
-        return pixels
 
     def _shutter(self) -> str | None:
         """Return the current shutter, if it is to open for exposures only."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CLOSE_S = 2.8
+CLOSE_S = 2.0
 """How long the sessions may take at the end, all of them together."""
 
 WAIT_S = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from faro.microscope.mmcore import DeviceType, device_labels
+from faro.microscope.mmcore import DeviceType, device_labels, touchable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ def light_levels(
     stimulation
         Those of them that are stimulation light.
     """
-    labels, first = set(device_labels(core)), tuple(stimulation)
+    labels, first = touchable_labels(core), tuple(stimulation)
     every = dict.fromkeys((*declared, *level_properties(core)))
     return LightLevels(
         stimulation=tuple(level for level in first if level[0] in labels),
@@ -63,9 +63,11 @@ def light_levels(
 
 def level_properties(core: CMMCorePlus) -> tuple[Level, ...]:
     """Return every writable ``*_Level`` property of a device that is no camera."""
+    touchable = touchable_labels(core)
     return tuple(
         (label, str(prop))
         for label in device_labels(core)
+        if label in touchable
         if core.getDeviceType(label) != DeviceType.CameraDevice
         for prop in core.getDevicePropertyNames(label)
         if prop.endswith(SUFFIX) and not core.isPropertyReadOnly(label, prop)

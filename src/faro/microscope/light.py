@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from faro.microscope.levels import LightLevels
-from faro.microscope.mmcore import DeviceType
+from faro.microscope.mmcore import DeviceType, touchable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class Darkness:
             logger.error("The light levels were not looked up: %s", found.detail)
         return self._known
 
-    def go(self, *, look: bool = True) -> tuple[StepResult, ...]:
+    def go(self, *, look: bool = True, part: bool = False) -> tuple[StepResult, ...]:
         """Make the sample dark now; return what became of each step.
 
         Two threads that ask at once are served one after the other.
@@ -67,19 +67,27 @@ class Darkness:
         look
             Whether to look the light levels up again. Not while an exposure may be
             under way: a camera that is busy would keep us waiting.
+        part
+            Leave out the devices that are not initialised yet.
         """
         alone = self._turn.acquire(timeout=DARK_BUDGET_S)
         try:
-            return self._take_steps(self.levels() if look else self._known)
+            levels = self.levels() if look else self._known
+            return self._take_steps(levels, part=part)
         finally:
             if alone:
                 self._turn.release()
 
-    def _take_steps(self, levels: LightLevels) -> tuple[StepResult, ...]:
+    def _take_steps(self, levels: LightLevels, *, part: bool) -> tuple[StepResult, ...]:
+        slms = self._labels(DeviceType.SLMDevice)
+        shutters = self._labels(DeviceType.ShutterDevice)
+        if part:
+            usable = self._initialised()
+            slms = [label for label in slms if label in usable]
+            shutters = [label for label in shutters if label in usable]
         steps: list[tuple[str, Callable[[], object]]] = []
         steps += [self._off(level) for level in levels.stimulation]
-        steps += [self._blank(label) for label in self._labels(DeviceType.SLMDevice)]
-        shutters = self._labels(DeviceType.ShutterDevice)
+        steps += [self._blank(label) for label in slms]
         steps += [self._shut(label) for label in shutters]
         steps += [self._off(level, keep=True) for level in levels.imaging]
         run = self._runner.run
@@ -96,12 +104,21 @@ class Darkness:
                 logger.info("light level %s.%s back to %s", device, prop, value)
             del self._remembered[device, prop]
 
-    def _labels(self, kind: DeviceType) -> tuple[str, ...]:
+    def _initialised(self) -> frozenset[str]:
+        found: list[frozenset[str]] = [frozenset()]
+
+        def look() -> None:
+            found.append(touchable_labels(self._core))
+
+        self._runner.run("find what is initialised", look, DARK_BUDGET_S)
+        return found[-1]
+
+    def _labels(self, kind: DeviceType) -> list[str]:
         try:
-            return tuple(self._core.getLoadedDevicesOfType(kind))
+            return list(self._core.getLoadedDevicesOfType(kind))
         except Exception:
             logger.exception("The devices of type %s could not be listed.", kind.name)
-            return ()
+            return []
 
     def _off(
         self, level: Level, *, keep: bool = False

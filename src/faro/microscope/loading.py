@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 class LoadGate:
-    """Knows whether devices are being loaded, and lets others wait for that."""
+    """Knows whether devices are being loaded, and lets others wait for that.
+
+    A load that goes on in another thread may be watched, but not touched, while the
+    list of devices changes. Once they are being initialised, it does not.
+    """
 
     def __init__(self) -> None:
         self._loading = threading.RLock()
         self._loader: threading.Thread | None = None
+        self._changing = False
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -29,6 +34,24 @@ class LoadGate:
                 yield
             finally:
                 self._loader = before
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Load or unload inside: the list of devices changes, until `settle`."""
+        self._changing = True
+        try:
+            yield
+        finally:
+            self._changing = False
+
+    def settle(self) -> None:
+        """Note that the list of devices is complete; they are being initialised."""
+        self._changing = False
+
+    @property
+    def untouchable(self) -> bool:
+        """Whether no device may be touched: another thread changes their list."""
+        return self._changing and self.elsewhere
 
     @property
     def elsewhere(self) -> bool:

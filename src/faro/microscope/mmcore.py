@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import locale
 import logging
 import re
@@ -70,17 +71,21 @@ __all__ = [
     "check_devices",
     "check_numeric_locale",
     "device_labels",
+    "drop_load_errors",
     "force_numeric_locale",
     "keep_for_ever",
     "load_configuration",
     "new_core",
     "silence",
+    "touchable_labels",
     "unicore",
 ]
 
 logger = logging.getLogger(__name__)
 
 CORE_LABEL = "Core"
+BUFFER_MB = 64
+"""Of images of sequences; MMCore fills its 250 MB with zeros, the camera locked."""
 MAY_BE_IN_USE = re.compile(
     r"in use|busy|denied|already open|did not initialise", re.IGNORECASE
 )
@@ -142,12 +147,30 @@ def new_core(
     with _path_as_found():
         core = kind(path)
     core.enableFeature("ParallelDeviceInitialization", parallel_init)
+    core.setCircularBufferMemoryFootprint(BUFFER_MB)
     return core
 
 
 def device_labels(core: CMMCorePlus) -> tuple[str, ...]:
     """Return the labels of the loaded devices, without the core itself."""
     return tuple(label for label in core.getLoadedDevices() if label != CORE_LABEL)
+
+
+def touchable_labels(core: CMMCorePlus) -> frozenset[str]:
+    """Return the labels of the devices that are initialised, or were tried to be."""
+    untried = DeviceInitializationState.Uninitialized
+    state_of = core.getDeviceInitializationState
+    return frozenset(x for x in device_labels(core) if state_of(x) != untried)
+
+
+def drop_load_errors(core: CMMCorePlus) -> None:
+    """Drop the errors that loading Python devices left behind.
+
+    Each is in a cycle with the frames of its callers, and so keeps the microscope
+    from being released when the last reference to it is dropped.
+    """
+    if isinstance(core, UniMMCore) and device_labels(core):
+        gc.collect()
 
 
 def check_devices(core: CMMCorePlus) -> None:

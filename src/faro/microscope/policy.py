@@ -131,6 +131,11 @@ class EnginePolicy:
     starvation_s
         How long a run may wait for its next event with a light on; then the sample
         is made dark until the event comes.
+    longest_snap_s
+        Longer exposures are taken as a sequence of one image, which can be stopped,
+        with a C++ camera; so are shorter ones, above 0.1 s, where a light is in the
+        camera's own adapter library. Infinite for a camera that is always to be
+        snapped.
     for_runs, between_runs
         (device, property, value) that are set when a run begins, and when it ends.
     """
@@ -145,5 +150,6 @@ class EnginePolicy:
     drives_z: bool = True
     reads_position: bool = True
     starvation_s: float = 30.0
+    longest_snap_s: float = 1.0
     for_runs: tuple[tuple[str, str, str], ...] = ()
     between_runs: tuple[tuple[str, str, str], ...] = ()

@@ -14,7 +14,7 @@ from faro.microscope.mmcore import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from faro.microscope.mmcore import CMMCorePlus
     from faro.microscope.steps import StepResult, StepRunner
@@ -26,7 +26,11 @@ UNLOAD_BUDGET_S = 2.0
 
 
 def release_devices(
-    core: CMMCorePlus, runner: StepRunner, *, in_use: bool = False
+    core: CMMCorePlus,
+    runner: StepRunner,
+    *,
+    in_use: bool = False,
+    last: Collection[str] = (),
 ) -> tuple[list[StepResult], tuple[str, ...]]:
     """Stop cameras, apply the shutdown preset, unload, and silence the core.
 
@@ -40,6 +44,8 @@ def release_devices(
         Whether another thread may be inside of a device. The devices are then
         unloaded one by one, which waits for such a thread; unloading all at once
         would delete a device under it.
+    last
+        Labels of devices that may wait for a camera which exposes: unloaded last.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def release_devices(
         unloaded = unload.ok
     left: tuple[str, ...] = ()
     if not unloaded:
-        steps += _unload_one_by_one(core, runner)
+        steps += _unload_one_by_one(core, runner, last)
         left = _still_loaded(core, runner)
     steps.append(runner.run("silence the core", lambda: silence(core), STEP_BUDGET_S))
     if in_use or left or any(step.outcome == "hung" for step in steps):
@@ -84,17 +90,12 @@ def _before(core: CMMCorePlus) -> list[tuple[str, Callable[[], object]]]:
     ]
 
 
-def _unload_one_by_one(core: CMMCorePlus, runner: StepRunner) -> list[StepResult]:
-    """Unload from the last to the first, what may wait for an exposure at the end."""
+def _unload_one_by_one(
+    core: CMMCorePlus, runner: StepRunner, last: Collection[str]
+) -> list[StepResult]:
+    """Unload in the reverse order of loading, what may have to wait at the end."""
     labels = _still_loaded(core, runner)[::-1]
-    busy: list[str] = []
-
-    def sort() -> None:
-        library = core.getDeviceLibrary(core.getCameraDevice())
-        busy.extend(x for x in labels if core.getDeviceLibrary(x) == library)
-
-    runner.run("find the camera's library", sort, STEP_BUDGET_S)
-    ordered = sorted(labels, key=lambda label: label in busy)
+    ordered = sorted(labels, key=lambda label: label in last)
     return [
         runner.run(f"unload {label}", partial(core.unloadDevice, label), STEP_BUDGET_S)
         for label in ordered

@@ -101,7 +101,7 @@ class HardwareSession:
         self._feed: StarvationWatch[MDAEvent] | None = None
         self._thread: RunThread | None = None
         self._on_release: list[tuple[str, Callable[[], object], float]] = []
-        self._gate = LoadGate()
+        self.gate = LoadGate()
         self._rig_lock: RigLock | None = None
         take_over(core, self)
         EXIT_GUARD.add(self, rig)
@@ -140,7 +140,7 @@ class HardwareSession:
         RunStateError
             If the session was closed meanwhile.
         """
-        with self._gate.loading():
+        with self.gate.loading():
             self._refuse_when_closed()
             yield
         self._refuse_when_closed()
@@ -232,6 +232,7 @@ class HardwareSession:
         if self.running:
             self._stop_run()
             self.go_dark("cancelled")
+            self.engine.let_camera_stop()
 
     def _stop_run(self) -> list[StepResult]:
         """End the acquisition: the feed first, for a blocked one sees no cancel."""
@@ -250,10 +251,10 @@ class HardwareSession:
         """Make the sample dark now; return what became of each step. Never raises."""
         if self._pid != os.getpid() or self._state is SessionState.CLOSED:
             return ()
-        if self._gate.elsewhere:
+        if self.gate.untouchable:
             logger.info("not made dark (%s): the devices are being loaded", reason)
             return ()
-        steps = self._dark.go(look=not self.running)
+        steps = self._dark.go(look=not self.running, part=self.gate.elsewhere)
         if self._feed is not None:
             self._feed.darkened()
         failed = [step for step in steps if not step.ok]
@@ -329,11 +330,15 @@ class HardwareSession:
         try:
             if self.running:
                 steps += self._stop_run()
-            in_use = self._wait_for_load(steps)
             steps += self.go_dark(reason)
+            self.engine.let_camera_stop()
+            in_use = self._wait_for_load(steps)
             in_use = self._wait_for_run(steps) or in_use
             steps += self._own_steps()
-            unloading, left = release_devices(self.core, self._runner, in_use=in_use)
+            last = self.engine.beside_camera
+            unloading, left = release_devices(
+                self.core, self._runner, in_use=in_use, last=last
+            )
             steps += unloading
         finally:
             seconds = round(time.perf_counter() - start, 6)
@@ -365,10 +370,10 @@ class HardwareSession:
 
     def _wait_for_load(self, steps: list[StepResult]) -> bool:
         """Let a load end; return whether it still goes on."""
-        if not self._gate.elsewhere:
+        if not self.gate.elsewhere:
             return False
-        waited = self._gate.wait(min(LOAD_S, self._runner.time_left_s(RESERVE_S)))
-        steps.append(waited)
+        waited = self.gate.wait(min(LOAD_S, self._runner.time_left_s(RESERVE_S)))
+        steps += [waited, *self.go_dark("the devices were being loaded")]
         return not waited.ok
 
     def _own_steps(self) -> list[StepResult]:

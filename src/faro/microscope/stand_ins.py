@@ -1,10 +1,10 @@
-"""Two methods of a core that a session takes over, for who uses the core directly."""
+"""Methods of a core that a session takes over, for who uses the core directly."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from faro.microscope.mmcore import check_devices
+from faro.microscope.mmcore import check_devices, drop_load_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,14 +14,25 @@ if TYPE_CHECKING:
     from useq import MDAEvent
 
     from faro.microscope.abstract import RunThread
+    from faro.microscope.loading import LoadGate
     from faro.microscope.mmcore import CMMCorePlus
     from faro.protocols import FrameCallback, MissingCallback
 
-NAMES = ("run_mda", "loadSystemConfiguration")
+NAMES = (
+    "run_mda",
+    "loadSystemConfiguration",
+    "initializeAllDevices",
+    "unloadAllDevices",
+)
 
 
 class RunsAndLoads(Protocol):
     """What a session does for a core."""
+
+    @property
+    def gate(self) -> LoadGate:
+        """Knows who loads devices."""
+        ...
 
     def run(
         self,
@@ -48,9 +59,12 @@ def take_over(core: CMMCorePlus, session: RunsAndLoads) -> None:
     A run started by ``core.run_mda`` is then on a daemon thread, can be ended while
     its iterator blocks, and ends in the dark: the core's own thread would keep the
     process from ending. A load is then waited for by a release, and checked: a
-    ``UniMMCore`` swallows the errors of Python devices.
+    ``UniMMCore`` swallows the errors of Python devices. It also loads line by line,
+    in Python: from the initialisation on, the sample can be made dark.
     """
-    load_itself = core.loadSystemConfiguration
+    drop_load_errors(core)
+    load_itself, gate = core.loadSystemConfiguration, session.gate
+    initialize_itself, unload_itself = core.initializeAllDevices, core.unloadAllDevices
 
     def run_mda(
         events: Iterable[MDAEvent], *, block: bool = False, **output: object
@@ -62,10 +76,23 @@ def take_over(core: CMMCorePlus, session: RunsAndLoads) -> None:
 
     def load(fileName: str | Path = "MMConfig_demo.cfg") -> None:  # noqa: N803  the core's name
         with session.loading():
-            load_itself(fileName)
+            try:
+                with gate.changing():
+                    load_itself(fileName)
+            finally:
+                drop_load_errors(core)
             check_devices(core)
 
-    vars(core).update(zip(NAMES, (run_mda, load), strict=True))
+    def initialize() -> None:
+        gate.settle()
+        initialize_itself()
+
+    def unload() -> None:
+        with gate.changing():
+            unload_itself()
+
+    instead = (run_mda, load, initialize, unload)
+    vars(core).update(zip(NAMES, instead, strict=True))
 
 
 def give_back(core: CMMCorePlus) -> None:

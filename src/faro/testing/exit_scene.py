@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FRAME_S = 20.0
 READY_S = 60.0
 LONG_MS = 100.0
+LONG_S = 0.4
+"""After which a long exposure has begun."""
 
 
 class ExclusiveRig(PyMMCoreMicroscope):
@@ -137,8 +139,11 @@ class Scene:
         if not first.wait(FRAME_S):
             message = "no frame came"
             raise TimeoutError(message)
-        time.sleep(0.2)
-        self.light(microscope, shutter=exposure_ms < LONG_MS)
+        engine, long = microscope.session.engine, exposure_ms >= LONG_MS
+        while long and engine.exposure_s < exposure_ms / 1e3:
+            time.sleep(0.01)
+        time.sleep(LONG_S if long else 0.2)
+        self.light(microscope, shutter=not long)
         return thread
 
     def begin(self, microscope: PyMMCoreMicroscope) -> RunThread:
