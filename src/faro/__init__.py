@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from faro.microscope.host import host
     from faro.rigs.pertzlab import Jungfrau, Moench, Niesen
     from faro.run import Controller, ImageProcessingPipeline
-    from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, open_run
+    from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
 
 __version__ = "0.1.0"
 
@@ -64,6 +64,7 @@ _HOMES = {
     "ReplayMicroscope": "faro.microscope",
     "SegmentationMethod": "faro.analysis",
     "SimulatedMicroscope": "faro.microscope",
+    "TiffWriter": "faro.storage",
     "Treatment": "faro.experiment",
     "apply_fov_batching": "faro.experiment",
     "arrange": "faro.experiment",
@@ -105,6 +106,7 @@ __all__ = [
     "ReplayMicroscope",
     "SegmentationMethod",
     "SimulatedMicroscope",
+    "TiffWriter",
     "Treatment",
     "apply_fov_batching",
     "arrange",

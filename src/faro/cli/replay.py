@@ -11,7 +11,7 @@ from faro.microscope import ReplayMicroscope
 from faro.run import Controller, ImageProcessingPipeline
 from faro.run.comparison import compare_with_recording
 from faro.run.stored import replayable_events
-from faro.storage import OmeZarrWriter, open_run, open_source
+from faro.storage import OmeZarrWriter, open_run
 from faro.storage.layout import next_free
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run_replay(console: Console, directory: Path, output: Path | None) -> int:
     """Replay ``directory``, compare with what was recorded; return the exit code."""
-    source = open_source(directory)
+    source = open_run(directory)
     path = output or next_free(Path("faro-replay"))
     console.print(
         f"Replaying {directory}: {len(source.fovs)} fields of view, "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from faro.analysis import Matching
     from faro.model import CellTable
-    from faro.storage import PublicFaroRun, Run
+    from faro.storage import Run
 
     Floats = npt.NDArray[np.float64]
 
@@ -36,9 +36,7 @@ class _Tally:
     rows_without: int = 0
 
 
-def compare_with_recording(
-    run: Run, recorded: Run | PublicFaroRun
-) -> dict[str, dict[str, Any]]:
+def compare_with_recording(run: Run, recorded: Run) -> dict[str, dict[str, Any]]:
     """Return how a replay agrees with the recording; empty if nothing was recorded.
 
     Cells are matched by overlap (IoU > 0.5). Features are compared between matched
@@ -63,14 +61,14 @@ def compare_with_recording(
     return {"labels": _label_numbers(tally), "features": _feature_numbers(tally)}
 
 
-def _main_labels(source: Run | PublicFaroRun) -> str | None:
+def _main_labels(source: Run) -> str | None:
     """Return the name of the label image that holds the cells."""
     return next((name for name in LABEL_NAMES if name in source.label_names), None)
 
 
 def _compare_frame(
     run: Run,
-    recorded: Run | PublicFaroRun,
+    recorded: Run,
     names: tuple[str, str],
     place: tuple[int, int],
     tally: _Tally,

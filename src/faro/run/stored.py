@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from faro.errors import StorageError
 from faro.experiment import RTMEvent
-from faro.storage import PublicFaroRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,9 +13,11 @@ if TYPE_CHECKING:
     from faro.experiment import Channel
     from faro.storage import Run
 
+REMEDY = "Replay a run that a Controller wrote, or lay its events.json beside it."
+
 
 def replayable_events(
-    source: Run | PublicFaroRun, *, light: bool = False
+    source: Run, *, light: bool = False
 ) -> tuple[list[RTMEvent], tuple[str, ...]]:
     """Return the imaging events of a stored run, and what was left out.
 
@@ -55,14 +56,12 @@ def replayable_events(
     return events, tuple(left_out)
 
 
-def _stored_events(source: Run | PublicFaroRun) -> list[RTMEvent]:
+def _stored_events(source: Run) -> list[RTMEvent]:
     """Return the events of a recording, with their light and references."""
-    if isinstance(source, PublicFaroRun):
-        return source.events()
     words = source.info.get("description", {}).get("experiment")
     if not words:
         problem = f"{source.path} does not say which events were acquired."
-        raise StorageError(problem, remedy="Replay a run that a Controller wrote.")
+        raise StorageError(problem, remedy=REMEDY)
     return [RTMEvent(**entry) for entry in words]
 
 

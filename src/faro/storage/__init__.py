@@ -11,30 +11,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faro.storage.layout import RunLayout, next_free
     from faro.storage.omezarr import OmeZarrWriter, OmeZarrWriterPlate
-    from faro.storage.opening import open_source
-    from faro.storage.public_faro import PublicFaroRun
-    from faro.storage.reader import Run, open_run
+    from faro.storage.opening import open_run
+    from faro.storage.reader import Run
+    from faro.storage.tiff import TiffWriter
 
 _HOMES = {
     "OmeZarrWriter": "faro.storage.omezarr",
     "OmeZarrWriterPlate": "faro.storage.omezarr",
-    "PublicFaroRun": "faro.storage.public_faro",
     "Run": "faro.storage.reader",
     "RunLayout": "faro.storage.layout",
+    "TiffWriter": "faro.storage.tiff",
     "next_free": "faro.storage.layout",
-    "open_run": "faro.storage.reader",
-    "open_source": "faro.storage.opening",
+    "open_run": "faro.storage.opening",
 }
 
 __all__ = [
     "OmeZarrWriter",
     "OmeZarrWriterPlate",
-    "PublicFaroRun",
     "Run",
     "RunLayout",
+    "TiffWriter",
     "next_free",
     "open_run",
-    "open_source",
 ]
 
 

@@ -73,8 +73,10 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a small file so that readers see the old or the new one, synced.
+def write_atomic(path: Path, data: bytes, *, synced: bool = True) -> None:
+    """Write a file so that readers see the old or the new one.
+
+    On the device when this returns, if ``synced``.
 
     Raises
     ------
@@ -86,8 +88,9 @@ def write_atomic(path: Path, data: bytes) -> None:
         with hidden.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        replace(hidden, path)
+            if synced:
+                os.fsync(file.fileno())
+        replace(hidden, path, synced=synced)
     except OSError as error:
         with suppress(OSError):
             hidden.unlink()
@@ -95,8 +98,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise StorageError(problem, remedy="Free space, or check the disk.") from error
 
 
-def replace(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target``, on the device when this returns.
+def replace(source: Path, target: Path, *, synced: bool = True) -> None:
+    """Rename ``source`` to ``target``, on the device when this returns if ``synced``.
 
     On Windows a reader that has ``target`` open is waited for, up to a second.
     """
@@ -107,7 +110,8 @@ def replace(source: Path, target: Path) -> None:
         time.sleep(REPLACE_PAUSE_S)
     else:
         source.replace(target)
-    sync_folder(target.parent)
+    if synced:
+        sync_folder(target.parent)
 
 
 def append_all(path: Path, descriptor: int, data: bytes) -> None:

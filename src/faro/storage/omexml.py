@@ -88,7 +88,9 @@ def ome_xml_of_planes(
     for line in facts.lines:
         _planes(pixels, line, facts.format)
     root.append(image)
-    return _text(root)
+    # TIFF takes ASCII.
+    text: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return text
 
 
 def planes_text(line: Mapping[str, Any], form: SeriesFormat) -> bytes:
@@ -150,7 +152,7 @@ def _pixels(image: ET.Element, number: int, facts: SeriesFacts) -> ET.Element:
     pixels = _tag(
         image,
         "Pixels",
-        ID=f"Pixels:{number}",
+        ID=f"Pixels:{number}{':z' if form.n_z else ''}",
         DimensionOrder="XYZCT",
         Type=form.dtype,
         SizeX=form.shape[-1],

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faro.errors import StorageError
 from faro.storage.layout import RunLayout
-from faro.storage.public_faro import IMAGES, PublicFaroRun, is_public_run
-from faro.storage.reader import Run, open_run
+from faro.storage.public_faro import IMAGES, RAW, is_public_run, open_public_run
+from faro.storage.reader import open_own_run
+
+if TYPE_CHECKING:
+    from faro.storage.reader import Run
 
 
-def open_source(path: str | Path) -> Run | PublicFaroRun:
-    """Open a run folder of ours, or a recording of the public FARO project.
+def open_run(path: str | Path) -> Run:
+    """Open a run folder; it may still be written, or its writer may have been killed.
+
+    Folders of the public FARO project are opened too, whichever of its three writers
+    made them. Nothing is read before it is asked for.
 
     Raises
     ------
     StorageError
-        If the folder holds neither.
+        If it is no run, or was written by a newer version of the layout.
     """
     folder = Path(path).absolute()
     run_json = RunLayout(folder).run_json
     if run_json.is_file():
-        return open_run(folder)
+        return open_own_run(folder)
     if is_public_run(folder):
-        return PublicFaroRun(folder)
+        return open_public_run(folder)
     state = "holds no recorded run" if folder.is_dir() else "is no folder"
-    problem = f"{folder} {state}: there is neither {run_json.name} nor {IMAGES}."
-    raise StorageError(problem, remedy="Give the folder of a run.")
+    problem = f"{folder} {state}: there is neither {run_json.name} nor {IMAGES} "
+    problem += f"nor {RAW}/."
+    raise StorageError(problem, remedy="Give the folder that the writer was given.")

@@ -1,39 +1,34 @@
-"""Reads recordings of the public FARO project: one OME-Zarr (t, p, c, y, x)."""
+"""Opens recordings of the public FARO project as runs: tables, events, channels."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faro.errors import MissingFrameError, StorageError
 from faro.experiment import load_events
 from faro.model import CellTable
 from faro.storage.cellread import as_cell_table, joined
-from faro.storage.chunks import StoredArray
-from faro.storage.jsontext import read_document
+from faro.storage.layout import RunLayout
+from faro.storage.public_images import PublicTiffs, PublicZarr
+from faro.storage.reader import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
-    import numpy.typing as npt
-
-    from faro.experiment import RTMEvent
     from faro.model.cells import Column
-    from faro.model.frame import PixelArray
 
 logger = logging.getLogger(__name__)
 
 IMAGES: Final = "acquisition.ome.zarr"
+RAW: Final = "raw"
 EVENTS: Final = "events.json"
 TABLE: Final = "exp_data.parquet"
-AXES: Final = ["t", "p", "c", "y", "x"]
+FORMAT: Final = "public-faro"
+"""What `Run.info` says the format of such a run is."""
 
 RENAMED: Final = {"x": "y", "y": "x", "particle": "track_id"}
 """Their ``x`` is the row and their ``y`` the column; ours are x and y."""
@@ -43,176 +38,94 @@ ROW_KEY: Final = ("fov", "timestep", "label")
 
 def is_public_run(path: Path) -> bool:
     """Return whether ``path`` holds a recording of the public project."""
-    return (path / IMAGES / "0" / "zarr.json").is_file()
+    if (path / IMAGES / "zarr.json").is_file():
+        return True
+    return any((path / name).is_dir() for name in (RAW, "ref")) and _has_tiffs(path)
 
 
-class PublicFaroRun:
-    """A recording of the public FARO project; a `faro.protocols.FrameSource`.
+def open_public_run(path: Path) -> Run:
+    """Open a recording of the public FARO project.
 
-    Parameters
-    ----------
-    path
-        The folder that holds ``acquisition.ome.zarr``.
+    Its three writers are understood: one OME-Zarr image (t[, p][, c], y, x), a plate,
+    and folders of TIFF files. Reference frames are TIFF files with each of them.
 
     Raises
     ------
     StorageError
-        If it holds none, or its axes are not (t, p, c, y, x).
+        If its axes are others.
+    """
+    experiment = _experiment(path)
+    channels, refs = (_channels(experiment, k) for k in ("channels", "ref_channels"))
+    images: PublicZarr | PublicTiffs = PublicTiffs(path, channels, refs)
+    if (path / IMAGES).is_dir():
+        images = PublicZarr(path / IMAGES, refs)
+    first = images.first_image()
+    info: dict[str, Any] = {
+        "format": FORMAT,
+        "needs": {
+            "channels": list(images.channels),
+            "image_shape": list(first.shape),
+            "image_dtype": str(first.dtype),
+            "pixel_size_um": None,
+        },
+        "description": {"experiment": experiment} if experiment else {},
+    }
+    return Run(RunLayout(path), info, images, PublicCells(path))
+
+
+class PublicCells:
+    """The recorded cells in our terms: x and y swapped, track ids from 1 on.
+
+    Rows that come twice for one (fov, timestep, label) are given once, and the log says
+    how many. Columns that hold lists (one per frame, not per cell) are left out. Empty
+    if nothing was recorded.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
-        if not is_public_run(self.path):
-            problem = f"{self.path} is no public FARO recording: it holds no {IMAGES}."
-            raise StorageError(problem, remedy=f"Give the folder that holds {IMAGES}.")
-        store = self.path / IMAGES
-        self._images = StoredArray.at(store / "0")
-        ome = read_document(store / "zarr.json")["attributes"]["ome"]
-        axes = [axis["name"] for axis in ome["multiscales"][0]["axes"]]
-        if axes != AXES:
-            problem = f"{store} has axes {axes}; only {AXES} are understood."
-            raise StorageError(problem, remedy="Convert it with the public project.")
-        self._ome: Mapping[str, Any] = ome
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-    @cached_property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the imaging channels."""
-        return tuple(c["label"] for c in self._ome["omero"]["channels"])
+    def state(self) -> object:
+        """Return something that differs when the table does."""
+        return [(part.name, part.stat().st_mtime_ns) for part in self._parts()]
 
-    @property
-    def fovs(self) -> tuple[int, ...]:
-        """Position indices."""
-        return tuple(range(self._images.shape[1]))
+    def read(self) -> CellTable:
+        """Return all rows so far."""
+        tables = [pq.read_table(part) for part in self._parts()]
+        given, columns = _recorded(joined(tables))
+        once = CellTable(columns)
+        if len(once) < given:
+            logger.warning("%s: %d rows come twice.", self._path, given - len(once))
+        return once
 
-    @property
-    def n_timepoints(self) -> int:
-        """Number of timepoints."""
-        return self._images.shape[0]
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """(Y, X) in pixels."""
-        height, width = self._images.shape[-2:]
-        return height, width
-
-    @property
-    def image_dtype(self) -> str:
-        """``"uint8"`` or ``"uint16"``."""
-        return self._images.dtype
-
-    @property
-    def pixel_size_um(self) -> float | None:
-        """Edge of a pixel; None, because the layout stores 1 for every run."""
-        return None
-
-    def has(self, fov: int, timestep: int, channel: str | None = None) -> bool:
-        """Return whether a frame is stored, of ``channel`` or of any."""
-        names = self.channels if channel is None else (channel,)
-        return any(self._index(fov, timestep, name) is not None for name in names)
-
-    def frame(self, fov: int, timestep: int, channel: str) -> PixelArray:
-        """Return one stored frame (Y, X).
-
-        Raises
-        ------
-        MissingFrameError
-            If it was not acquired.
-        """
-        index = self._index(fov, timestep, channel)
-        if index is None:
-            problem = f"{self.path} holds no frame of fov {fov}, timepoint {timestep}, "
-            problem += f"channel {channel!r}."
-            remedy = f"It has fovs {self.fovs}, {self.n_timepoints} timepoints, "
-            remedy += f"channels {self.channels}."
-            raise MissingFrameError(problem, remedy=remedy)
-        plane: PixelArray = self._images.read(*index)
-        return plane
-
-    @cached_property
-    def label_names(self) -> tuple[str, ...]:
-        """Names of the label images."""
-        group = self.path / IMAGES / "labels" / "zarr.json"
-        if not group.is_file():
-            return ()
-        return tuple(read_document(group)["attributes"]["ome"]["labels"])
-
-    def labels(
-        self, name: str, fov: int, timestep: int
-    ) -> npt.NDArray[np.integer[Any]]:
-        """Return one stored label image (Y, X).
-
-        Raises
-        ------
-        MissingFrameError
-            If it was not stored. The public project does not store empty ones.
-        """
-        if name in self.label_names:
-            array = StoredArray.at(self.path / IMAGES / "labels" / name / "0")
-            inside = 0 <= timestep < array.shape[0] and 0 <= fov < array.shape[1]
-            if inside and array.holds(timestep, fov):
-                return array.read(timestep, fov)
-        problem = f"{self.path} holds no labels {name!r} of fov {fov}, "
-        problem += f"timepoint {timestep}."
-        names = ", ".join(self.label_names) or "none"
-        raise MissingFrameError(problem, remedy=f"Label images there: {names}.")
-
-    def events(self) -> list[RTMEvent]:
-        """Return the planned events.
-
-        Raises
-        ------
-        StorageError
-            If there is no ``events.json``.
-        """
-        path = self.path / EVENTS
-        if not path.is_file():
-            problem = f"{self.path} holds no {EVENTS}."
-            raise StorageError(problem, remedy="Copy it from where it was recorded.")
-        return list(load_events(path))
-
-    @property
-    def cells(self) -> CellTable:
-        """The recorded cells in our terms: x and y swapped, track ids from 1 on.
-
-        Rows that come twice for one (fov, timestep, label) are given once; see
-        `n_duplicates`. Columns that hold lists (one per frame, not per cell) are left
-        out. Empty if nothing was recorded.
-        """
-        return self._table.cells
-
-    @property
-    def n_duplicates(self) -> int:
-        """Rows of the recording that repeat one before, and are left out."""
-        return self._table.n_duplicates
-
-    @cached_property
-    def _table(self) -> _Recorded:
-        path = self.path / TABLE
-        parts = [path] if path.is_file() else sorted(self.path.glob("tracks/*.parquet"))
-        found = _recorded(joined([pq.read_table(part) for part in parts]))
-        if found.n_duplicates:
-            logger.warning("%s: %d rows come twice.", self.path, found.n_duplicates)
-        return found
-
-    def _index(
-        self, fov: int, timestep: int, channel: str
-    ) -> tuple[int, int, int] | None:
-        """Return where a frame is, None if it is not stored."""
-        inside = 0 <= timestep < self.n_timepoints and fov in self.fovs
-        if not inside or channel not in self.channels:
-            return None
-        index = (timestep, fov, self.channels.index(channel))
-        return index if self._images.holds(*index) else None
+    def _parts(self) -> list[Path]:
+        whole = self._path / TABLE
+        return (
+            [whole] if whole.is_file() else sorted(self._path.glob("tracks/*.parquet"))
+        )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Recorded:
-    cells: CellTable
-    n_duplicates: int
+def _has_tiffs(path: Path) -> bool:
+    return any(
+        next((path / name).glob("*.tif*"), None) is not None for name in (RAW, "ref")
+    )
 
 
-def _recorded(table: pa.Table) -> _Recorded:
-    """Return a recorded table in our terms."""
+def _experiment(path: Path) -> list[dict[str, Any]]:
+    """Return the planned events as `Run.info` says them, empty if not recorded."""
+    events = path / EVENTS
+    if not events.is_file():
+        return []
+    return [event.words() for event in load_events(events)]
+
+
+def _channels(experiment: list[dict[str, Any]], kind: str) -> tuple[str, ...]:
+    """Return the channels of one kind, in the order of their first event."""
+    said = (channel for event in experiment for channel in event.get(kind) or ())
+    return tuple(dict.fromkeys(str(channel["config"]) for channel in said))
+
+
+def _recorded(table: pa.Table) -> tuple[int, dict[str, Column]]:
+    """Return the rows that were recorded, and the columns in our terms, rows once."""
     flat = [
         field.name
         for field in table.schema
@@ -226,8 +139,7 @@ def _recorded(table: pa.Table) -> _Recorded:
         columns["track_id"] = columns["track_id"].astype(np.int64) + 1
     keys = [columns[name] for name in ROW_KEY if name in columns]
     if len(keys) < len(ROW_KEY):
-        return _Recorded(CellTable(columns), 0)
+        return len(given), columns
     _, first = np.unique(np.stack(keys, axis=1), axis=0, return_index=True)
     kept = np.sort(first)
-    once = {name: values[kept] for name, values in columns.items()}
-    return _Recorded(CellTable(once), len(given) - len(kept))
+    return len(given), {name: values[kept] for name, values in columns.items()}

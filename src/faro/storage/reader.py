@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from faro.errors import MissingExtraError, MissingFrameError, StorageError
 from faro.model import FrameRole, Stack
@@ -17,9 +16,11 @@ from faro.storage.layout import (
     SCHEMA_VERSION,
     RunLayout,
 )
+from faro.storage.tiffread import TiffReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -32,18 +33,15 @@ if TYPE_CHECKING:
 NOTHING: Final[Mapping[str, Any]] = {}
 
 
-def open_run(path: str | Path) -> Run:
-    """Open a run folder; it may still be written, or its writer may have been killed.
+def open_own_run(path: Path) -> Run:
+    """Open a run folder of ours; it may still be written, or its writer was killed.
 
     Raises
     ------
     StorageError
         If it is no run, or was written by a newer version of the layout.
     """
-    layout = RunLayout(Path(path).absolute())
-    if not layout.run_json.is_file():
-        problem = f"{layout.path} is not a run: it holds no {layout.run_json.name}."
-        raise StorageError(problem, remedy="Give the folder that the writer was given.")
+    layout = RunLayout(path)
     info = read_document(layout.run_json)
     if info.get("format") != FORMAT:
         problem = f"{layout.run_json} is not of a FARO run: {info.get('format')!r}."
@@ -53,7 +51,7 @@ def open_run(path: str | Path) -> Run:
         problem = f"{layout.path} has layout {found}; this version reads up to {ours}."
         remedy = "Update: pip install --upgrade faro-microscopy"
         raise StorageError(problem, remedy=remedy)
-    return Run(layout, info)
+    return Run(layout, info, _images(layout, info), OwnCells(layout))
 
 
 class Run:
@@ -67,14 +65,25 @@ class Run:
     layout
         Of the run.
     info
-        What ``run.json`` says.
+        What ``run.json`` says; of a run of the public FARO project the same, as far as
+        it can be told.
+    images
+        Reads frames and labels.
+    cells
+        Reads the cell table.
     """
 
-    def __init__(self, layout: RunLayout, info: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        layout: RunLayout,
+        info: dict[str, Any],
+        images: StoredImages,
+        cells: CellSource,
+    ) -> None:
         self._layout, self.info = layout, info
         self._needs: dict[str, Any] = info.get("needs") or {}
         self._journal = JournalReader(layout.journal)
-        self._frames = _images(layout, info)
+        self._frames, self._cell_source = images, cells
         self._lock = threading.Lock()
         self._lines: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._n_lines = 0
@@ -99,7 +108,8 @@ class Run:
     def n_timepoints(self) -> int:
         """Length of the time axis: planned timepoints, or more where it grew."""
         keys = [k for k in self._frames.series() if k.role is FrameRole.IMAGE]
-        return max(map(self._frames.n_timepoints, keys), default=0)
+        planned = int(self._needs.get("n_timepoints", 0))
+        return max(planned, *map(self._frames.n_timepoints, keys), 0)
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -140,9 +150,9 @@ class Run:
     def cells(self) -> CellTable:
         """All rows of all FOVs so far; where a column is missing, NaN, 0 or empty."""
         with self._lock:
-            state = self._state_of_cells()
+            state = self._cell_source.state()
             if self._cells is None or self._cells[0] != state:
-                self._cells = (state, as_cell_table(read_cells(self._layout)))
+                self._cells = (state, self._cell_source.read())
             return self._cells[1]
 
     def to_pandas(self) -> pd.DataFrame:
@@ -180,7 +190,7 @@ class Run:
         *,
         role: FrameRole = FrameRole.IMAGE,
     ) -> PixelArray:
-        """Return one stored frame (Y, X) uint8 or uint16.
+        """Return one stored frame (Y, X) or (Z, Y, X), uint8 or uint16.
 
         Raises
         ------
@@ -195,7 +205,9 @@ class Run:
     def stack(
         self, fov: int, timestep: int, *, role: FrameRole = FrameRole.IMAGE
     ) -> Stack:
-        """Return the stored frames (C, Y, X) of one FOV and timepoint, with times.
+        """Return the stored frames of one FOV and timepoint, with times.
+
+        (C, Y, X) or (C, Z, Y, X).
 
         Raises
         ------
@@ -225,6 +237,8 @@ class Run:
         self, name: str, fov: int, timestep: int
     ) -> npt.NDArray[np.integer[Any]]:
         """Return one stored label image (Y, X), with the type it is stored in.
+
+        (Z, Y, X) if it was stored for each plane of a stack.
 
         Raises
         ------
@@ -261,15 +275,40 @@ class Run:
         remedy += f"channels {_few(self.channels)}; some may not have been acquired."
         return MissingFrameError(problem, remedy=remedy)
 
-    def _state_of_cells(self) -> object:
-        """Return something that differs when the cell table does."""
+
+class CellSource(Protocol):
+    """Reads the cell table of a run."""
+
+    def state(self) -> object:
+        """Return something that differs when the table does."""
+        ...
+
+    def read(self) -> CellTable:
+        """Return all rows so far."""
+        ...
+
+
+class OwnCells:
+    """The cell table of a run of ours."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+
+    def state(self) -> object:
+        """Return something that differs when the table does."""
         files = [self._layout.cells, *open_segments(self._layout)]
         return [(file.name, _size(file)) for file in files]
+
+    def read(self) -> CellTable:
+        """Return all rows so far."""
+        return as_cell_table(read_cells(self._layout))
 
 
 def _images(layout: RunLayout, info: Mapping[str, Any]) -> StoredImages:
     """Return what reads the images, by how they lie on disk."""
     images = layout.images
+    if info.get("layout") == "tiff":
+        return TiffReader(layout.tiffs)
     if info.get("layout") == "plate":
         return FrameReader(images, PlatePaths(images))
     return FrameReader(images, CollectionPaths(images))
