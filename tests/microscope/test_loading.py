@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
 from faro.microscope.loading import LoadGate
-from faro.microscope.mmcore import new_core
+from faro.microscope.mmcore import new_core, touchable_labels
 from faro.testing.exclusive_dmd import ControllerProcess, Slow, write_config
 from faro.testing.exit_scene import ExclusiveRig
 
@@ -46,6 +47,10 @@ def test_the_sample_is_made_dark_while_another_device_initialises(
     loader.start()
     assert begun.wait(20)
     (rig,) = rigs
+    deadline_s = time.monotonic() + 20
+    while not {"DMD", "LED", "Shutter"} <= touchable_labels(rig.mmc):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
     steps = rig.session.go_dark("test")
     assert all(step.ok for step in steps), steps
     names = [step.name for step in steps]
