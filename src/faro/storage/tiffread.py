@@ -53,8 +53,8 @@ def read_tiff(path: Path) -> npt.NDArray[Any]:
     try:
         with tifffile.TiffFile(path) as file:
             found: npt.NDArray[Any] = file.asarray()
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        if "imagecodecs" in str(error):
+    except (OSError, ValueError, ImportError, tifffile.TiffFileError) as error:
+        if isinstance(error, ImportError) or "imagecodecs" in str(error):
             library = "imagecodecs"
             raise MissingExtraError(library, extra="tiff") from error
         problem = f"{path} cannot be read: {error}."
