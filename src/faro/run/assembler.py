@@ -6,10 +6,9 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from faro.errors import HardwareError
 from faro.model import FrameRole, Stack, Stamps
+from faro.run.buffers import StackBuffers
 from faro.run.jobs import BackgroundError
 
 if TYPE_CHECKING:
@@ -68,6 +67,7 @@ class Assembler:
         self._deliver, self._give_up = deliver, give_up
         self._pixel_size_um = pixel_size_um
         self._expected: dict[int, PlannedEvent] = {}
+        self._buffers = StackBuffers()
         self._unfinished: dict[StackKey, _Unfinished] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
         self._started_s = 0.0
@@ -97,7 +97,9 @@ class Assembler:
         key = (planned.fov, planned.timestep, planned.role)
         if planned.channel_index == 0 or key not in self._unfinished:
             shape = (planned.n_channels, *pixels.shape)
-            self._unfinished[key] = _Unfinished(np.zeros(shape, pixels.dtype))
+            self._unfinished[key] = _Unfinished(
+                self._buffers.array(shape, pixels.dtype)
+            )
         stack = self._unfinished[key]
         if stack.pixels.shape[1:] != pixels.shape:
             self._reshaped(planned, pixels.shape, stack.pixels.shape[1:])
