@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import zarr
 
 from faro.errors import RunStateError, StorageError
 from faro.model import FrameRole
@@ -294,3 +296,34 @@ def test_a_run_without_imaging_channels_keeps_its_masks(
     np.testing.assert_array_equal(run.labels("stim_mask", 0, 0), mask)
     assert run.has(0, 0, "Cyan", role=FrameRole.STIM)
     assert not run.has(0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int32, np.int64])
+def test_the_journal_keeps_checksums_of_pixels_and_labels(
+    writer: OmeZarrWriter, make_stack: Callable[..., Stack], dtype: type
+) -> None:
+    stack = make_stack(0, 0)
+    labels: Any = (np.arange(24 * 40).reshape(24, 40) % 2).astype(dtype)
+    writer.store_stack(stack, {})
+    writer.store_labels("nuclei", 0, 0, labels)
+    frame, line = open_run(writer.path).journal
+    assert frame["crc32"] == zlib.crc32(stack.pixels.tobytes())
+    assert line["crc32"] == zlib.crc32(labels.astype(np.uint32).tobytes())
+
+
+def test_less_is_compressed_on_demand_and_reads_the_same(
+    tmp_path: Path, needs: RunNeeds, make_stack: Callable[..., Stack]
+) -> None:
+    writer = OmeZarrWriter(tmp_path / "run")
+    writer.open(replace(needs, image_shape=(256, 256)), {})
+    plain = np.tile(np.arange(256, dtype=np.uint16), (2, 256, 1))
+    for timestep, less in enumerate((False, True, True, False)):
+        writer.compress_less(less)
+        writer.store_stack(make_stack(0, timestep, pixels=plain + timestep), {})
+    run, array = open_run(writer.path), tmp_path / "run/images.ome.zarr/p000.ome.zarr/0"
+    sizes = [(array / f"c.{t}.0.0.0").stat().st_size for t in range(4)]
+    assert max(sizes[0], sizes[3]) < plain.nbytes / 4 < plain.nbytes < min(sizes[1:3])
+    for timestep in range(4):
+        np.testing.assert_array_equal(run.stack(0, timestep).pixels, plain + timestep)
+    found = zarr.open_array(array)[2]
+    np.testing.assert_array_equal(found, plain + 2)

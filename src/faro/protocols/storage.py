@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Sink(Protocol):
     """Takes what a run produces.
 
-    Methods are called from one writer thread, except `record`, which any thread
-    may call.
+    The ``store_`` methods are called from several writer threads at once, those of one
+    frame (and all `store_cells` of one FOV) one after the other. Any thread may call
+    `record`.
     """
 
     @property
@@ -55,7 +56,18 @@ class Sink(Protocol):
         ...
 
     def record(self, kind: str, **facts: Any) -> None:
-        """Append one line to the journal; any thread."""
+        """Append one line to the journal; any thread.
+
+        It outlives the process when this returns; `sync` makes it outlive the power.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Return when all lines are as safe as frames are; a writer thread."""
+        ...
+
+    def compress_less(self, on: bool, /) -> None:  # noqa: FBT001  a switch
+        """Store the following stacks with less work, or as usual again; any thread."""
         ...
 
     def close(self, summary: Mapping[str, Any]) -> None:

@@ -35,6 +35,10 @@ class DecisionBoard:
             self._changed.notify_all()
             return True
 
+    def knows(self, fov: int, timestep: int) -> bool:
+        """Return whether the decision for a frame is there."""
+        return timestep in self._decisions.get(fov, {})
+
     def wait(self, fov: int, timestep: int, timeout_s: float) -> Decision | None:
         """Return the decision for a frame, None at the deadline or after `close`."""
 

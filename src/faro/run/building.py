@@ -132,7 +132,7 @@ def limits_from(words: object) -> tuple[RunLimits, list[Problem]]:
         return RunLimits(), []
     values, problems = check_parameters(RunLimits, words, "limits")
     for name, value in values.items():
-        if value <= 0:
+        if not isinstance(value, str) and value <= 0:
             what = f"{name} is {value!r}."
             problems.append(Problem(f"limits.{name}", what, "Give more than 0."))
     return (RunLimits() if problems else RunLimits(**values)), problems

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faro.run.writing import WhenSlow, WritingPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
@@ -25,6 +27,13 @@ class RunLimits:
     fov_share
         Share of these that one FOV may hold where there are others; what it gives
         beyond that is stored, not analysed, and the journal says so.
+    max_unwritten_mb
+        Megabytes that may wait to be written; see ``when_disk_is_slow``.
+    when_disk_is_slow
+        What happens when more waits: ``"slip"``, the schedule slips, and the journal
+        says so; ``"compress less"``, stacks are stored uncompressed from half of it
+        on, then the schedule slips; ``"stop"``, the run ends, dark, and what was
+        acquired is written.
     """
 
     mask_deadline_s: float = 30.0
@@ -33,3 +42,10 @@ class RunLimits:
     n_workers: int = 2
     max_in_flight: int = 64
     fov_share: float = 0.75
+    max_unwritten_mb: float = 512.0
+    when_disk_is_slow: WhenSlow = "slip"
+
+    @property
+    def writing(self) -> WritingPolicy:
+        """The same for the threads that write."""
+        return WritingPolicy(int(self.max_unwritten_mb * 1e6), self.when_disk_is_slow)

@@ -116,7 +116,9 @@ class OneRun:
         self._feed: EventFeed | None = None
         self._acquisition_error: BaseException | None = None
         self._lock = threading.Lock()
-        self.recorder = recorder = Recorder(sink, self._clock, self._storage_failed)
+        self.recorder = recorder = Recorder(
+            sink, self._clock, self._storage_failed, limits.writing, self._undecided
+        )
         dark = microscope.go_dark
         self.gate = Gate(self._clock, recorder, notices, parts.state, dark)
         self._workers = Workers(limits.n_workers)
@@ -234,6 +236,11 @@ class OneRun:
         facts = {"fov": stack.fov, "timestep": stack.timestep}
         self.recorder.note("analysis_skipped", **facts, reason=reason)
         self._give_up(stack.fov, stack.timestep, reason)
+
+    def _undecided(self, fov: int, timestep: int) -> bool:
+        """Return whether a mask is waited for that is not there yet."""
+        asked = (fov, timestep) in self._asked
+        return asked and not self._board.knows(fov, timestep)
 
     def _give_up(self, fov: int, timestep: int, reason: str) -> None:
         now_s = self._clock.now_s()

@@ -7,8 +7,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+from faro.model import FrameRole
 from faro.run.jobs import BackgroundError
-from faro.run.writing import WriterThread
+from faro.run.writing import WriterThreads, WritingEvents, WritingJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from faro.model import CellTable, Stack
     from faro.protocols import Sink
     from faro.run.clock import RunClock
+    from faro.run.writing import WritingPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,12 @@ class Recorder:
     clock
         Clock of the run; every journal line carries its seconds as ``run_s``.
     on_storage_failure
-        Called once, on the writer thread, when the sink fails.
+        Called once, on a writer thread, when the sink fails.
+    policy
+        How much may wait to be written, and what happens when more comes.
+    undecided
+        Tells of (fov, timestep) whether a mask is asked for and not yet there; its
+        pixels are not written before, so that writing does not delay it.
     """
 
     def __init__(
@@ -44,14 +51,20 @@ class Recorder:
         sink: Sink | None,
         clock: RunClock,
         on_storage_failure: Callable[[Exception], None],
+        policy: WritingPolicy | None = None,
+        undecided: Callable[[int, int], bool] = lambda _fov, _timestep: False,
     ) -> None:
         self._sink, self._clock = sink, clock
         self._on_storage_failure = on_storage_failure
         self._lock = threading.Lock()
-        self._storage_failed = False
+        self._undecided = undecided
+        self._storage_failed = self._sync_queued = False
         self.errors: list[BackgroundError] = []
         self.counts: dict[str, int] = {}
-        self._writer = WriterThread(self._writing_failed)
+        events = WritingEvents(
+            self._writing_failed, self._behind, self._caught_up, self._compress_less
+        )
+        self._writer = WriterThreads(events, policy)
 
     def note(self, kind: str, **facts: Any) -> None:
         """Write one line to the journal and count it."""
@@ -64,6 +77,8 @@ class Recorder:
         except OSError as error:
             logger.exception("The journal cannot be written.")
             self._stop_once(error)
+        else:
+            self._sync_soon()
 
     def error(self, error: BackgroundError) -> None:
         """Record a failure, on disk at once."""
@@ -85,12 +100,18 @@ class Recorder:
         with self._lock:
             key = f"stacks_{stack.role}"
             self.counts[key] = self.counts.get(key, 0) + 1
-        sink = self._sink
-        if sink is not None:
-            facts = dict(times)
-            self._writer.put(
-                stack.pixels.nbytes, lambda: sink.store_stack(stack, facts)
+        sink, facts, frame = self._sink, dict(times), (stack.fov, stack.timestep)
+        if sink is None:
+            return
+        waits = stack.role is FrameRole.IMAGE
+        self._writer.put(
+            WritingJob(
+                stack.pixels.nbytes,
+                lambda: sink.store_stack(stack, facts),
+                (*frame, stack.role),
+                (lambda: not self._undecided(*frame)) if waits else None,
             )
+        )
 
     def labels(
         self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
@@ -99,7 +120,11 @@ class Recorder:
         sink = self._sink
         if sink is not None:
             self._writer.put(
-                labels.nbytes, lambda: sink.store_labels(name, fov, timestep, labels)
+                WritingJob(
+                    labels.nbytes,
+                    lambda: sink.store_labels(name, fov, timestep, labels),
+                    (fov, timestep, name),
+                )
             )
 
     def cells(self, fov: int, timestep: int, table: CellTable) -> None:
@@ -107,7 +132,11 @@ class Recorder:
         sink = self._sink
         if sink is not None:
             n_bytes = sum(column.nbytes for column in table.columns.values())
-            self._writer.put(n_bytes, lambda: sink.store_cells(fov, timestep, table))
+            self._writer.put(
+                WritingJob(
+                    n_bytes, lambda: sink.store_cells(fov, timestep, table), ("f", fov)
+                )
+            )
 
     def stop_blocking(self) -> None:
         """Make nobody wait for the disk any more; what is queued is still written."""
@@ -119,6 +148,32 @@ class Recorder:
         if self._sink is not None and written:
             self._sink.close(summary)
         return written
+
+    def _sync_soon(self) -> None:
+        """Have a writer thread make the journal's new lines as safe as frames."""
+        sink = self._sink
+        with self._lock:
+            queued, self._sync_queued = self._sync_queued, True
+        if queued or sink is None:
+            return
+
+        def sync() -> None:
+            with self._lock:
+                self._sync_queued = False
+            sink.sync()
+
+        self._writer.put(WritingJob(0, sync))
+
+    def _behind(self, queued_bytes: int) -> None:
+        self.note("writing_behind", queued_bytes=queued_bytes)
+
+    def _caught_up(self, waited_s: float) -> None:
+        self.note("writing_caught_up", waited_s=round(waited_s, 3))
+
+    def _compress_less(self, on: bool) -> None:  # noqa: FBT001  a switch
+        if self._sink is not None:
+            self.note("compressing_less", on=on)
+            self._sink.compress_less(on)
 
     def _writing_failed(self, error: Exception) -> None:
         self._stop_once(error)

@@ -1,67 +1,142 @@
-"""One thread that writes what the run produces, bounded in bytes."""
+"""Threads that write what the run produces, bounded in bytes, off the hot path."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from faro.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
 logger = logging.getLogger(__name__)
 
+WhenSlow: TypeAlias = Literal["slip", "compress less", "stop"]
+"""What happens when the disk cannot keep up."""
 
-class WriterThread:
-    """Runs writing jobs in order on a thread of its own.
+N_THREADS: Final = 2
+"""One compresses while the other waits for the device."""
+HOLD_S: Final = 1.0
+"""Longest time that pixels wait for the decision on their frame."""
+LOOK_S: Final = 0.005
+"""How often is looked whether the decision is there."""
+BUSY, CALM = 0.5, 0.25
+"""Parts of the bound: above the first stacks are compressed less, below the other
+fully again; what waits for a decision waits only while the queue is below the first."""
 
-    The loop never waits for the disk until ``max_bytes`` are queued; then `put`
-    blocks, the schedule slips, and the log says so. A job that fails is told to
-    ``on_failure`` and the following jobs are still tried.
+
+@dataclass(frozen=True, slots=True)
+class WritingPolicy:
+    """How much may wait to be written, and what happens when more comes.
+
+    Attributes
+    ----------
+    max_bytes
+        Bytes that may be queued.
+    when_slow
+        ``"slip"``: whoever brings more waits, so the schedule slips. ``"compress
+        less"``: from half of the bytes on stacks are stored uncompressed, then it
+        slips. ``"stop"``: the run ends, dark, and everything queued is written.
+    """
+
+    max_bytes: int = 512_000_000
+    when_slow: WhenSlow = "slip"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WritingJob:
+    """Something to write.
+
+    Attributes
+    ----------
+    n_bytes
+        What it holds in memory.
+    work
+        Writes it; may raise.
+    lane
+        Jobs of one lane run one after the other, in the order they came; None runs
+        beside everything.
+    ready
+        None, or returns whether it may be begun; asked for at most `HOLD_S`.
+    """
+
+    n_bytes: int
+    work: Callable[[], None]
+    lane: Hashable = None
+    ready: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WritingEvents:
+    """Whom the threads tell; any of their threads, or that of `WriterThreads.put`.
+
+    Attributes
+    ----------
+    failed
+        With the error of a job that failed.
+    behind
+        With the bytes queued, when the bound is reached.
+    caught_up
+        With the seconds that somebody waited for room.
+    compress_less
+        With True when stacks should cost less, False when they need no longer.
+    """
+
+    failed: Callable[[Exception], None]
+    behind: Callable[[int], None] = lambda _: None
+    caught_up: Callable[[float], None] = lambda _: None
+    compress_less: Callable[[bool], None] = lambda _: None
+
+
+class WriterThreads:
+    """Runs writing jobs on threads of its own, in order per lane.
+
+    The loop never waits for the disk until the bound of the policy is reached. A job
+    that fails is told, and the following jobs are still tried.
 
     Parameters
     ----------
-    on_failure
-        Called on the writer thread with the error of a job that failed.
-    max_bytes
-        Bytes that may be queued.
+    events
+        Whom to tell.
+    policy
+        How much may be queued, and what then.
     """
 
     def __init__(
-        self,
-        on_failure: Callable[[Exception], None],
-        max_bytes: int = 512_000_000,
+        self, events: WritingEvents, policy: WritingPolicy | None = None
     ) -> None:
-        self._on_failure, self._max_bytes = on_failure, max_bytes
-        self._changed = threading.Condition()
-        self._jobs: deque[tuple[int, Callable[[], None]]] = deque()
+        self._events, self._policy = events, policy or WritingPolicy()
+        self._changed, self._adapting = threading.Condition(), threading.Lock()
+        self._jobs: deque[tuple[float, WritingJob]] = deque()
+        self._lanes: set[Hashable] = set()
         self._queued_bytes = 0
-        self._closed = False
-        self._blocks = True
-        self.n_blocked = 0
-        self._thread = threading.Thread(
-            target=self._work, name="faro-writer", daemon=True
-        )
-        self._thread.start()
+        self._closed, self._blocks, self._less = False, True, False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"faro-writer-{n}", daemon=True)
+            for n in range(N_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def put(self, n_bytes: int, job: Callable[[], None]) -> None:
-        """Queue ``job``, which holds ``n_bytes``; blocks while the queue is full."""
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait to be written, or are being written."""
+        return self._queued_bytes
+
+    def put(self, job: WritingJob) -> None:
+        """Queue ``job``; where the bound is reached, what the policy says."""
         with self._changed:
-            if not self._has_room(n_bytes):
-                self.n_blocked += 1
-                logger.warning(
-                    "Writing is behind by %.0f MB; the schedule slips.",
-                    self._queued_bytes / 1e6,
-                )
-                self._changed.wait_for(lambda: self._has_room(n_bytes))
-            self._queued_bytes += n_bytes
-            self._jobs.append((n_bytes, job))
-            self._changed.notify_all()
-
-    def _has_room(self, n_bytes: int) -> bool:
-        queued = self._queued_bytes
-        return not (self._blocks and queued and queued + n_bytes > self._max_bytes)
+            if taken := self._has_room(job.n_bytes):
+                self._add(job)
+        if not taken:
+            self._add_late(job)
+        if job.n_bytes:
+            self._adapt()
 
     def stop_blocking(self) -> None:
         """Let `put` return at once from now on, and whoever waits in it too."""
@@ -71,25 +146,94 @@ class WriterThread:
 
     def close(self, timeout_s: float) -> bool:
         """Write what is queued, then end; return False at the deadline."""
+        deadline_s = time.monotonic() + timeout_s
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _has_room(self, n_bytes: int) -> bool:
+        queued = self._queued_bytes
+        full = n_bytes and queued and queued + n_bytes > self._policy.max_bytes
+        return not (self._blocks and full)
+
+    def _add(self, job: WritingJob) -> None:
+        self._queued_bytes += job.n_bytes
+        self._jobs.append((time.monotonic() + HOLD_S, job))
+        self._changed.notify_all()
+
+    def _add_late(self, job: WritingJob) -> None:
+        """Wait for room, or have the run stopped, as the policy says; then queue."""
+        queued, since_s = self._queued_bytes, time.monotonic()
+        self._events.behind(queued)
+        if self._policy.when_slow == "stop":
+            self.stop_blocking()
+            problem = f"The disk is too slow: {queued / 1e6:.0f} MB wait to be written."
+            remedy = "Use a faster disk, image less often, or let the schedule slip."
+            self._events.failed(StorageError(problem, remedy=remedy))
+        else:
+            logger.warning(
+                "Writing is behind by %.0f MB; the schedule slips.", queued / 1e6
+            )
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_room(job.n_bytes))
+            self._add(job)
+        self._events.caught_up(time.monotonic() - since_s)
+
+    def _adapt(self) -> None:
+        """Tell when stacks should cost less, and when no longer."""
+        if self._policy.when_slow != "compress less":
+            return
+        with self._adapting:
+            part = self._queued_bytes / self._policy.max_bytes
+            less = part > BUSY or (self._less and part > CALM)
+            if less != self._less:
+                self._less = less
+                logger.warning("Stacks are compressed %s.", "less" if less else "again")
+                self._events.compress_less(less)
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._closed)
-                if not self._jobs:
-                    return
-                n_bytes, job = self._jobs.popleft()
+        while (job := self._next()) is not None:
             try:
-                job()
+                job.work()
             except Exception as error:
                 logger.exception("Writing failed.")
-                self._on_failure(error)
+                self._events.failed(error)
             finally:
                 with self._changed:
-                    self._queued_bytes -= n_bytes
+                    self._lanes.discard(job.lane)
+                    self._queued_bytes -= job.n_bytes
                     self._changed.notify_all()
+            if job.n_bytes:
+                self._adapt()
+
+    def _next(self) -> WritingJob | None:
+        """Return the next job when it may begin, None at the end."""
+        with self._changed:
+            while True:
+                job, held = self._choose()
+                if job is not None:
+                    if job.lane is not None:
+                        self._lanes.add(job.lane)
+                    return job
+                if self._closed and not self._jobs:
+                    return None
+                self._changed.wait(LOOK_S if held else None)
+
+    def _choose(self) -> tuple[WritingJob | None, bool]:
+        """Take the first job that may begin; tell whether one waits for a decision."""
+        passed, held = set(self._lanes), False
+        hurry = self._closed or self._queued_bytes > BUSY * self._policy.max_bytes
+        for index, (hold_until_s, job) in enumerate(self._jobs):
+            if job.lane in passed:
+                continue
+            late = hurry or time.monotonic() > hold_until_s
+            if job.ready is None or late or job.ready():
+                del self._jobs[index]
+                return job, held
+            held = True
+            if job.lane is not None:
+                passed.add(job.lane)
+        return None, held

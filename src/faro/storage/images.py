@@ -57,6 +57,7 @@ class ImageStore:
         self._series: dict[SeriesKey, Series] = {}
         self._by_name: dict[str, Series] = {}
         self._position_um: dict[int, PositionUm] = {}
+        self._compress_less = False
         for fov in needs.fovs:
             self._plan(fov)
         self._list_series()
@@ -71,6 +72,13 @@ class ImageStore:
             self._list_series()
             for series in self._series.values():
                 series.grow(needs.n_timepoints)
+
+    def compress_less(self, on: bool) -> None:  # noqa: FBT001  a switch
+        """Have the next stacks cost little work, or few bytes again."""
+        with self._lock:
+            self._compress_less = on
+            for series in self._series.values():
+                series.compress_less = on
 
     def store(self, stack: Stack) -> tuple[str, list[int]]:
         """Store a stack (C, Y, X) or (C, Z, Y, X); return its series and channels.
@@ -225,6 +233,7 @@ class ImageStore:
         }
         facts = ImageFacts(key.stem, form, place, faro=about)
         series = self._tree.create(key, facts, self._n_timepoints())
+        series.compress_less = self._compress_less
         self._series[key] = self._by_name[series.name] = series
         return series
 

@@ -24,7 +24,8 @@ class Journal:
     """Appends lines; thread-safe.
 
     A line that was returned from is with the operating system, so it outlives the
-    process; with ``durability="power-loss"`` it is on the device.
+    process. With ``durability="power-loss"`` it outlives the power once `sync` has
+    returned; threads that call it at once share one sync of the device.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ class Journal:
 
     def __init__(self, path: Path, durability: Durability = "process") -> None:
         self._path, self._durability = path, durability
-        self._lock = threading.Lock()
+        self._lock, self._sync_lock = threading.Lock(), threading.Lock()
+        self._n_written = self._n_synced = 0
         self._descriptor: int | None = None
         if path.exists():
             os.truncate(path, complete_bytes(path))
@@ -54,17 +56,38 @@ class Journal:
             wall = datetime.now(UTC).isoformat(timespec="microseconds")
             line = one_line({"kind": kind, "wall": wall, **facts})
             if self._descriptor is not None:
-                self._append(self._descriptor, line)
+                disk.append_all(self._path, self._descriptor, line)
+                self._n_written += 1
                 return
             descriptor = disk.open_appending(self._path)
             try:
-                self._append(descriptor, line)
+                disk.append_all(self._path, descriptor, line)
+                if self._durability == "power-loss":
+                    disk.sync_file(descriptor)
             finally:
                 os.close(descriptor)
 
+    def sync(self) -> None:
+        """Return when all lines appended so far are as safe as was asked for.
+
+        Raises
+        ------
+        OSError
+            If the device does not take them.
+        """
+        if self._durability == "process":
+            return
+        n_mine = self._n_written
+        with self._sync_lock:
+            if self._n_synced >= n_mine or self._descriptor is None:
+                return
+            n_written = self._n_written
+            disk.sync_file(self._descriptor)
+            self._n_synced = n_written
+
     def close(self) -> None:
         """Write all to the device and let go of the file. Safe to call twice."""
-        with self._lock:
+        with self._sync_lock, self._lock:
             if self._descriptor is not None:
                 disk.sync_file(self._descriptor)
                 os.close(self._descriptor)
@@ -72,11 +95,6 @@ class Journal:
 
     def _reopen(self) -> None:
         self._descriptor = disk.open_appending(self._path)
-
-    def _append(self, descriptor: int, line: bytes) -> None:
-        disk.append_all(self._path, descriptor, line)
-        if self._durability == "power-loss":
-            disk.sync_file(descriptor)
 
 
 class JournalReader:

@@ -31,7 +31,7 @@ class OmeZarrWriter(RunWriter):
         The run folder; absent or empty.
     durability
         ``"process"``: acknowledged data outlives the process. ``"power-loss"``: every
-        frame, row and line is on the device before its method returns.
+        frame, label and row is on the device before its method returns.
     free_bytes
         Returns the free bytes where a path is or would be.
     """

@@ -64,6 +64,11 @@ class Series(ABC):
         Path of the series in the folder of the images, as the journal says it.
     facts
         What its metadata says.
+
+    Attributes
+    ----------
+    compress_less
+        Whether the next stacks should cost little work rather than few bytes.
     """
 
     def __init__(self, name: str, facts: ImageFacts) -> None:
@@ -72,6 +77,7 @@ class Series(ABC):
         self._taken: set[int] = set()
         self._labels: dict[str, LabelStore] = {}
         self.window_of: dict[int, Window] = {}
+        self.compress_less = False
 
     @property
     @abstractmethod

@@ -75,39 +75,52 @@ class CellWriter:
         columns = _ordered(fov, timestep, cells)
         with self._lock:
             segment = self._segments.get(fov)
-            if not len(cells):
-                if segment is not None:
-                    self._write(segment.path, _empty(segment.schema), None)
+            if segment is None and not len(cells):
                 return 0
-            batch = _fitted(columns, segment.schema) if segment else None
-            if segment is not None and batch is not None:
-                self._write(segment.path, batch, None)
+            if segment is not None and not len(cells):
+                path = self._write(segment.path, _empty(segment.schema), None)
+            elif segment and (batch := _fitted(columns, segment.schema)) is not None:
+                path = self._write(segment.path, batch, None)
             else:
-                self._start(fov, _batch(columns, cells.units, self._metadata))
+                path = self._start(fov, _batch(columns, cells.units, self._metadata))
+        if self._durability == "power-loss":
+            _sync(path)
         return len(cells)
 
-    def _start(self, fov: int, batch: pa.RecordBatch) -> None:
-        """Begin a new segment with ``batch``."""
+    def _start(self, fov: int, batch: pa.RecordBatch) -> Path:
+        """Begin a new segment with ``batch``; return its file."""
         number = self._used.get(fov, -1) + 1
         path = self._layout.segment(fov, number)
         self._write(path, batch, batch.schema)
+        if self._durability == "power-loss":
+            disk.sync_folder(path.parent)
         self._used[fov] = number
         self._segments[fov] = _Segment(path, batch.schema)
+        return path
 
     def _write(
         self, path: Path, batch: pa.RecordBatch, header: pa.Schema | None
-    ) -> None:
+    ) -> Path:
         message = batch.serialize().to_pybytes()
         start = header.serialize().to_pybytes() if header is not None else b""
         descriptor = disk.open_appending(path)
         try:
             disk.append_all(path, descriptor, start + message)
-            if self._durability == "power-loss":
-                disk.sync_file(descriptor)
         finally:
             os.close(descriptor)
-        if header is not None and self._durability == "power-loss":
-            disk.sync_folder(path.parent)
+        return path
+
+
+def _sync(path: Path) -> None:
+    """Return when what was appended to ``path`` is on the device."""
+    descriptor = disk.open_appending(path)
+    try:
+        disk.sync_file(descriptor)
+    except OSError as error:
+        problem = f"{path} could not be written to the device: {error}."
+        raise StorageError(problem, remedy="Free space, or check the disk.") from error
+    finally:
+        os.close(descriptor)
 
 
 def _numbers_in_use(layout: RunLayout) -> dict[int, int]:

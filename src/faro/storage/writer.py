@@ -16,6 +16,7 @@ from faro.errors import FaroError, Problem, RunStateError, StorageError
 from faro.storage import disk
 from faro.storage.compaction import compact
 from faro.storage.environment import environment, faro_version, versions
+from faro.storage.hashes import labels_crc32, pixels_crc32
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
 from faro.storage.jsontext import document
@@ -61,7 +62,7 @@ class RunWriter(ABC):
         The run folder; absent or empty.
     durability
         ``"process"``: acknowledged data outlives the process. ``"power-loss"``: every
-        frame, row and line is on the device before its method returns.
+        frame, label and row is on the device before its method returns.
     free_bytes
         Returns the free bytes where a path is or would be.
     """
@@ -151,7 +152,9 @@ class RunWriter(ABC):
         parts = self._open_parts("store a stack")
         series, indices = parts.images.store(stack)
         record = _frame_record(stack, series, indices)
+        record["crc32"] = pixels_crc32(stack.pixels)
         parts.journal.append("frame", **{**times, **record})
+        parts.journal.sync()
         parts.images.note(record)
 
     def store_labels(
@@ -166,7 +169,9 @@ class RunWriter(ABC):
         """
         parts = self._open_parts("store labels")
         parts.images.store_labels(name, fov, timestep, labels)
-        parts.journal.append("labels", name=name, fov=fov, timestep=timestep)
+        facts = {"name": name, "fov": fov, "timestep": timestep}
+        parts.journal.append("labels", **facts, crc32=labels_crc32(labels))
+        parts.journal.sync()
 
     def store_cells(self, fov: int, timestep: int, cells: CellTable) -> None:
         """Append the cells of one frame.
@@ -179,13 +184,34 @@ class RunWriter(ABC):
         parts = self._open_parts("store cells")
         rows = parts.cells.append(fov, timestep, cells)
         parts.journal.append("cells", fov=fov, timestep=timestep, rows=rows)
+        parts.journal.sync()
 
     def record(self, kind: str, **facts: Any) -> None:
-        """Append one line to the journal; any thread, also after `close`."""
+        """Append one line to the journal; any thread, also after `close`.
+
+        It outlives the process when this returns; `sync` makes it outlive the power.
+        """
         if self._parts is None:
             verb = f"record {kind!r}"
             raise self._not_open(verb)
         self._parts.journal.append(kind, **facts)
+
+    def sync(self) -> None:
+        """Return when the lines of `record` are as safe as frames; any thread.
+
+        Raises
+        ------
+        StorageError
+            If the device does not take them.
+        """
+        self._open_parts("sync").journal.sync()
+
+    def compress_less(self, on: bool, /) -> None:  # noqa: FBT001  a switch
+        """Store the following stacks with less work and more bytes, or as usual again.
+
+        For a processor that cannot keep up; any thread.
+        """
+        self._open_parts("compress less").images.compress_less(on)
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Finish the run: tables compacted, metadata complete. Safe to call twice.

@@ -12,6 +12,7 @@ from faro.storage import disk, ngff
 from faro.storage.chunks import open_array
 from faro.storage.jsontext import document
 from faro.storage.planes import PlaneFile
+from faro.storage.quick import uncompressed_shard
 from faro.storage.series import LabelArray, Series, label_dtype
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class GrowingArray:
         disk.make_folder(path)
         disk.write_atomic(path / "zarr.json", document(metadata))
         self.path, self._lock = path, threading.Lock()
+        self._metadata = metadata
         self._array: ts.TensorStore = open_array(path, durability)
 
     @property
@@ -79,6 +81,20 @@ class GrowingArray:
         self.grow(timestep + 1)
         place = self._array[timestep] if at is None else self._array[timestep, at]
         _done(place.write(values), self.path, f"write timepoint {timestep} of")
+
+    def write_quickly(self, timestep: int, stack: npt.NDArray[Any]) -> None:
+        """Store a whole stack like `write`, with less work and more bytes.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written.
+        """
+        self.grow(timestep + 1)
+        files, key = self._array.kvstore, f"c.{timestep}" + ".0" * stack.ndim
+        assert files is not None
+        written = files.write(key, uncompressed_shard(self._metadata, stack))
+        _done(written, self.path, f"write timepoint {timestep} of")
 
 
 class ZarrSeries(Series):
@@ -138,7 +154,10 @@ class ZarrSeries(Series):
 
     def _store(self, stack: Stack, at: list[int]) -> None:
         whole = at == list(range(len(self.facts.format.channels)))
-        self._array.write(stack.timestep, stack.pixels, None if whole else at)
+        if whole and self.compress_less:
+            self._array.write_quickly(stack.timestep, stack.pixels)
+        else:
+            self._array.write(stack.timestep, stack.pixels, None if whole else at)
 
     def _new_label(self, name: str, like: LabelArray) -> GrowingArray:
         folder = self.path / "labels" / name

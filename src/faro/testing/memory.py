@@ -78,6 +78,13 @@ class MemorySink:
         """Keep one journal line."""
         self.lines.append({"kind": kind, **facts})
 
+    def sync(self) -> None:
+        """Do nothing: memory is as safe as it gets."""
+
+    def compress_less(self, on: bool, /) -> None:  # noqa: FBT001  a switch
+        """Keep what was asked for as a line."""
+        self.lines.append({"kind": "compress_less", "on": on})
+
     def close(self, summary: Mapping[str, Any]) -> None:
         """Keep the summary."""
         self.closed = dict(summary)

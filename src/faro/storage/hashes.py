@@ -1,0 +1,33 @@
+"""Checksums that the journal keeps of what was stored; cheap enough for every frame."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def pixels_crc32(pixels: npt.NDArray[Any]) -> int:
+    r"""Return the CRC-32 (as of zlib) of the values in C order, little-endian.
+
+    >>> pixels_crc32(np.array([1, 2], np.uint16)) == zlib.crc32(b"\1\0\2\0")
+    True
+    """
+    little = pixels.dtype.newbyteorder("<")
+    return zlib.crc32(np.ascontiguousarray(pixels, little).data)
+
+
+def labels_crc32(labels: npt.NDArray[np.integer[Any]]) -> int:
+    """Return the CRC-32 of labels as 32-bit integers, whatever type they are stored in.
+
+    >>> small, large = np.array([0, 7], np.uint8), np.array([0, 7], np.int64)
+    >>> labels_crc32(small) == labels_crc32(large)
+    True
+    """
+    if labels.dtype.itemsize == np.dtype(np.uint32).itemsize:
+        return pixels_crc32(labels)
+    return pixels_crc32(labels.astype(np.uint32))
