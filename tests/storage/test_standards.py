@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -125,40 +121,6 @@ def test_ome_zarr_py_reads_a_series_with_its_labels(written: Written) -> None:
     assert {"nuclei", "stim_mask"} <= names
     (nuclei,) = (node for node in nodes if node.zarr.basename() == "nuclei")
     np.testing.assert_array_equal(np.asarray(nuclei.data[0][1]), written.labels)
-
-
-NAPARI = """
-import json, sys
-import numpy as np
-from napari_ome_zarr import napari_get_reader
-
-layers = [
-    {
-        "kind": kind,
-        "name": about["name"],
-        "scale": list(about["scale"]),
-        "sums": [int(np.asarray(plane, np.int64).sum()) for plane in data[0][:3]],
-    }
-    for data, about, kind in napari_get_reader(sys.argv[1])(sys.argv[1])
-]
-sys.stdout.write("layers: " + json.dumps(layers))
-"""
-
-
-def test_napari_reads_the_collection_with_scale_and_labels(written: Written) -> None:
-    # In a process of its own: napari's imports warn, and here warnings are errors.
-    if find_spec("napari_ome_zarr") is None:
-        pytest.skip("needs napari-ome-zarr, which .ci/run installs apart")
-    command = [sys.executable, "-W", "ignore", "-c", NAPARI, str(written.images)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    layers = json.loads(done.stdout.split("layers: ")[1])
-    kinds = [layer["kind"] for layer in layers]
-    assert (kinds.count("image"), kinds.count("labels")) == (len(SERIES), 2)
-    assert layers[0]["scale"] == [30.0, 0.325, 0.325]
-    assert layers[0]["sums"] == written.pixels.sum(axis=(1, 2, 3)).tolist()
-    (nuclei,) = (layer for layer in layers if "nuclei" in layer["name"])
-    assert nuclei["sums"] == [0, int(written.labels.sum()), 0]
 
 
 def test_ome_xml_names_every_series_by_its_path(written: Written) -> None:
