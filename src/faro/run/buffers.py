@@ -1,4 +1,4 @@
-"""Memory for stacks, used again: fresh pages cost far more than the copy itself."""
+"""Memory for stacks, used again: fresh pages cost more than the copy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_SPARE, MAX_SIZES = 8, 4
 class StackBuffers:
     """Hands out arrays whose memory was used before, where there is some. Thread-safe.
 
-    The operating system gives memory page by page, at the first write; for the stack
-    of a camera that takes longer than the exposure of a fast one. An array's memory
-    comes back when the array and all its views are gone, so whoever keeps a view
+    The operating system gives memory page by page, at the first write; for a stack of
+    16 MB that costs more than the copy. An array's memory comes back when the array
+    and all its views are gone, so whoever keeps a view
     keeps the pixels. A run has stacks of a few sizes; memory of the others is let go.
 
     Attributes
