@@ -38,19 +38,20 @@ def sequence(channels: list[str], timepoints: int) -> dict[str, Any]:
 
 
 def our_rate(microscope: MMDemo, words: dict[str, Any], n_frames: int) -> float:
-    """Return the events per second of a run."""
+    """Return the events per second of a run, from its first event on."""
     events = RTMSequence.model_validate(words)
     controller = Controller(microscope)
-    started: list[float] = []
-    controller.notices.acquiring.connect(
-        lambda *_: started or started.append(time.perf_counter())
-    )
-    began_s = time.perf_counter()
+    started_s: list[float] = []
+
+    def begin(_timestep: int, _fov: int) -> None:
+        started_s.append(time.perf_counter())
+
+    controller.notices.acquiring.connect(begin)
     summary = controller.run_experiment(events)
     if not summary.completed or summary.n_stacks * len(events.channels) != n_frames:
         message = f"the run was not complete: {summary}"
         raise RuntimeError(message)
-    return n_frames / (time.perf_counter() - (started[0] if started else began_s))
+    return n_frames / (time.perf_counter() - started_s[0])
 
 
 def bare_rate(core: CMMCorePlus, words: dict[str, Any], n_frames: int) -> float:
