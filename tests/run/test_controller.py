@@ -206,12 +206,20 @@ def test_no_light_where_the_stimulator_wants_none(
 def test_rubbish_from_a_stimulator_gives_no_light(
     answer: Any, microscope: CannedMicroscope, sink: MemorySink
 ) -> None:
-    controller = Controller(
-        microscope, pipeline(stimulator=lambda _: answer), writer=sink
-    )
+    parts = pipeline(stimulator=lambda c: answer if c.timestep else None)
+    controller = Controller(microscope, parts, writer=sink)
     controller.run_experiment(disc_sequence(2, 1))
     assert microscope.fired == []
     assert controller.background_errors[0].exc_type == "ContractError"
+
+
+def test_rubbish_from_a_stimulator_is_found_before_the_run(
+    microscope: CannedMicroscope,
+) -> None:
+    parts = pipeline(stimulator=lambda _: np.ones((3, 3), bool))
+    with pytest.raises(RefusedError, match=r"mask has shape \(3, 3\), the image \(64"):
+        Controller(microscope, parts).run_experiment(disc_sequence(2, 1))
+    assert microscope.seen == []
 
 
 def test_true_lights_the_whole_field(

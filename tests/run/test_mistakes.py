@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -13,7 +14,7 @@ from faro.microscope.simulated import SimulatedMicroscope
 from faro.run.files import Prepared, examine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from faro.errors import Problem
@@ -56,6 +57,45 @@ n_workers = 2
 stage_s = 0.1
 """
 
+PARTS = """
+import numpy as np
+
+def by_label(context):
+    return context.labels["nucli"] > 0
+
+def by_column(context):
+    return context.cells.select(context.cells["cnrr"] > 1)
+by_column.needs = ("cnr",)
+
+def needs_column(context):
+    return True
+needs_column.needs = ("cnrr",)
+
+def too_small(context):
+    return np.ones((3, 3), bool)
+
+def fails(context):
+    raise ZeroDivisionError("half a cell")
+
+def halves(pixels):
+    return pixels / 2
+
+def one_number(cells, stack):
+    return {"size": np.arange(3)}
+
+class NeedsMetadata:
+    required_metadata = ("plate",)
+    def features(self, cells, stack):
+        return {"size": cells.area}
+
+class NoTracker:
+    def update(self, timestep, cells):
+        raise ZeroDivisionError("no tracks")
+    def state(self):
+        return {}
+    def restore(self, state):
+        pass
+"""
 GONE = object()
 CHANNEL, STIM = "sequence.channels.0", "sequence.stim_channels.0"
 SEGMENTER, STIMULATOR = "pipeline.segmenters.0", "pipeline.stimulator"
@@ -133,6 +173,19 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     ("sequence.ref_channels", GONE, "sequence.ref_channels", "ref_channels=[...]"),
     ("sequence.stim_exposure", [10], "sequence.stim_exposure", "one for each"),
     ("sequence.stim_exposure", 0, "sequence.stim_exposure", "above 0"),
+    # the waits
+    ("sequence.start_at", "noon", "sequence.start_at", "Give '18:30', or a date"),
+    ("sequence.start_at", "25:10", "sequence.start_at", "Give '18:30'"),
+    ("sequence.start_at", "2026-11-24T09:00", "sequence.start_at", "and a zone"),
+    ("sequence.start_att", "18:30", "sequence.start_att", "Did you mean 'start_at'?"),
+    ("sequence.pause_before", "", "sequence.pause_before", "Give a sentence"),
+    ("sequence.pause_befor", "x", "sequence.pause_befor", "'pause_before'"),
+    (
+        "sequence.rtm_metadata.wait",
+        {"pause_before": "Add the drug."},
+        "sequence.rtm_metadata.wait",
+        "Write start_at or pause_before",
+    ),
     # the treatments
     ("treatments.groups", GONE, "treatments.groups", "Give it"),
     ("treatments.layout.left", "lihgt", "treatments.layout.left", "'light'"),
@@ -234,6 +287,27 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     (f"{SEGMENTER}.use_channel", 5, "pipeline/segmenters/nuclei", "or its index"),
     (STIMULATOR, GONE, "pipeline/stimulator", "WholeField()"),
     (
+        "pipeline.features.0.parameters.channel",
+        "mScarlet",
+        "pipeline/features/0",
+        "Use one of: 'miRFP', 'mScarlet3'",
+    ),
+    (STIMULATOR, "parts:by_label", "pipeline/stimulator", "Did you mean 'nuclei'?"),
+    (STIMULATOR, "parts:by_column", "pipeline/stimulator", "cnr, cnr_median. Name"),
+    (STIMULATOR, "parts:needs_column", "pipeline/stimulator", "Did you mean 'cnr'?"),
+    (STIMULATOR, "parts:too_small", "pipeline/stimulator", "a mask in camera pixels"),
+    (STIMULATOR, "parts:fails", "pipeline/stimulator", "faro.testing"),
+    (f"{SEGMENTER}.component", "parts:halves", "pipeline/segmenters/nuclei", "int"),
+    ("pipeline.features", ["parts:one_number"], "pipeline/features/0", "one value per"),
+    (
+        "pipeline.features",
+        ["parts:NeedsMetadata"],
+        "events/t=0,p=0/metadata",
+        "rtm_metadata={'plate'",
+    ),
+    ("pipeline.tracker", "parts:NoTracker", "pipeline/tracker", "faro.testing"),
+    ("sequence.stage_positions.0.x", 9e9, "stage_positions/x", "to 10000 um"),
+    (
         f"{STIMULATOR}.parameters.metadata_key",
         "dose",
         "events/t=2,p=0/metadata",
@@ -242,9 +316,18 @@ MISTAKES: list[tuple[str, object, str, str]] = [
 ]
 
 
+class ShortStage(SimulatedMicroscope):
+    """A stage of two centimetres."""
+
+    STAGE_LIMITS_UM: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "x": (-1e4, 1e4),
+        "y": (-1e4, 1e4),
+    }
+
+
 @pytest.fixture(scope="module")
 def microscope() -> Iterator[SimulatedMicroscope]:
-    with SimulatedMicroscope(image_shape=(128, 128)) as opened:
+    with ShortStage(image_shape=(128, 128)) as opened:
         yield opened
 
 
@@ -269,7 +352,9 @@ def changed(where: str, value: object) -> dict[str, Any]:
 def problems_in(
     words: dict[str, Any], microscope: SimulatedMicroscope, folder: Path
 ) -> list[Problem]:
+    (folder / "parts.py").write_text(PARTS, encoding="utf-8")
     found, problems = examine(words, folder / "experiment.toml")
+    sys.modules.pop("parts", None)
     if isinstance(found, Prepared):
         problems = problems + found.problems(microscope)
     return problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
-from faro.experiment.plan import STIM_MODES, stim_mode_problem
+from faro.experiment.plan import STIM_MODES, plan, stim_mode_problem
 from faro.experiment.refusal import nearest
 from faro.experiment.survey import survey
 from faro.experiment.waiting import wait_problems
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from faro.model import HardwareFacts
 
 MOST_NAMED = 5
+RECALIBRATE = "Set binning, ROI and objective as they were, or calibrate again."
 
 
 def check(
@@ -52,7 +53,8 @@ def check(
     channels/DAP1: there is no preset 'DAP1'. Did you mean 'DAPI'?
     """
     problems = [] if stim_mode in STIM_MODES else [stim_mode_problem(stim_mode)]
-    found = survey(events)
+    listed = tuple(events)
+    found = survey(listed)
     if not found.n_events:
         what = "there is nothing to acquire."
         remedy = "Give channels and stage_positions or a time_plan."
@@ -66,6 +68,9 @@ def check(
         problems += _preset_problems(role, used, facts)
         problems += _exposure_problems(role, used, facts)
         problems += _power_problems(role, used, facts)
+    problems += _binning_problems(found, facts)
+    if facts.stage_limits_um and stim_mode in STIM_MODES:
+        problems += _stage_problems(listed, stim_mode, facts)
     if facts.image_shape is None:
         what = "the microscope has no camera, or does not say its image size."
         problems.append(Problem("camera", what, "Choose a camera before the run."))
@@ -198,6 +203,38 @@ def _power_problems(
             yield Problem(where, what, f"Use {low:g} to {high:g}.")
 
 
+def _stage_problems(
+    events: Iterable[RTMEvent], stim_mode: str, facts: HardwareFacts
+) -> Iterator[Problem]:
+    """Yield positions that the stage does not reach, once per axis and side."""
+    wrong: dict[tuple[str, bool], dict[str, None]] = {}
+    for exposure in plan(events, stim_mode=stim_mode):
+        for axis, place_um in zip("xyz", exposure.position_um, strict=True):
+            limits = facts.stage_limits_um.get(axis)
+            if limits is None or place_um is None:
+                continue
+            if not limits[0] <= place_um <= limits[1]:
+                text = f"p={exposure.fov} at {place_um:g} um"
+                wrong.setdefault((axis, place_um > limits[1]), {})[text] = None
+    for (axis, _), places in wrong.items():
+        low_um, high_um = facts.stage_limits_um[axis]
+        what = f"the stage does not reach {_few(list(places))}."
+        remedy = f"It goes from {low_um:g} to {high_um:g} um."
+        yield Problem(f"stage_positions/{axis}", what, remedy)
+
+
+def _binning_problems(found: Survey, facts: HardwareFacts) -> Iterator[Problem]:
+    """Yield presets that change the shape of the frames."""
+    now = facts.optics.get("binning")
+    for role, used in found.uses.items():
+        for config in dict.fromkeys(channel.config for channel in used):
+            binning = facts.preset_binning.get(config, now)
+            if binning != now:
+                what = f"the preset sets binning {binning}, the camera is at {now}."
+                remedy = "Take the binning out of the preset, or set it before the run."
+                yield Problem(f"{role}/{config}", what, remedy)
+
+
 def _mask_problems(facts: HardwareFacts) -> Iterator[Problem]:
     """Yield why masks cannot be shone."""
     if facts.slm_shape is None:
@@ -207,6 +244,15 @@ def _mask_problems(facts: HardwareFacts) -> Iterator[Problem]:
     elif not facts.dmd_calibrated:
         what = "the DMD is not calibrated, so masks would miss."
         yield Problem("stim_channels", what, "Run calibrate_dmd() first.")
+    elif facts.dmd_camera_shape not in (None, facts.image_shape):
+        what = f"the DMD was calibrated for images of {facts.dmd_camera_shape} (Y, X), "
+        what += f"the camera gives {facts.image_shape}: masks would miss."
+        yield Problem("dmd", what, RECALIBRATE)
+    for name, then in facts.dmd_optics.items() if facts.dmd_calibrated else ():
+        now = facts.optics.get(name, then)
+        if now != then:
+            what = f"the DMD was calibrated with {name} {then}, it is {now} now."
+            yield Problem("dmd", what, RECALIBRATE)
 
 
 def _places(places: list[tuple[int, int]]) -> str:

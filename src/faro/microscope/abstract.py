@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from useq import MDAEvent
 
+    from faro.errors import Problem
     from faro.model import HardwareFacts
     from faro.model.frame import PixelArray
     from faro.protocols import FrameCallback, MaskWarp
@@ -122,6 +123,14 @@ class AbstractMicroscope(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return name, configuration and device state for the record, JSON-able."""
+
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Take one frame in the dark and return its (Y, X); None if none is taken."""
+        return None
+
+    def validate_hardware(self) -> tuple[Problem, ...]:
+        """Return what is wrong with the rig itself; an empty tuple if nothing is."""
+        return ()
 
     def resolve_group(self, config: str, /) -> str:
         """Return the config group that holds the preset ``config``.

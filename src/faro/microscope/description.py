@@ -6,6 +6,7 @@ import hashlib
 import math
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from faro.errors import HardwareError
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
     from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
+    from faro.protocols import MaskWarp
 
 DTYPES = {1: "uint8", 2: "uint16"}
-EXPOSURE = "Exposure"
+EXPOSURE, BINNING, POSITION = "Exposure", "Binning", "Position"
+NO_LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 LIBRARIES = ("pymmcore-plus", "pymmcore", "useq-schema", "numpy")
 
 
@@ -44,14 +47,44 @@ def limits_of(core: CMMCorePlus, device: str, prop: str) -> tuple[float, float] 
     return float(low), float(core.getPropertyUpperLimit(device, prop))
 
 
+def optics_of(core: CMMCorePlus) -> dict[str, str]:
+    """Return what the images depend on now: binning, ROI, objective.
+
+    The objective is told by the pixel size preset, as Micro-Manager calibrates it.
+    """
+    camera, found = core.getCameraDevice(), {}
+    if camera and core.hasProperty(camera, BINNING):
+        found["binning"] = str(core.getProperty(camera, BINNING))
+    if camera:
+        found["roi"] = ", ".join(str(edge) for edge in core.getROI(camera))
+    if objective := core.getCurrentPixelSizeConfig():
+        found["objective"] = str(objective)
+    return found
+
+
+def _preset_binning(core: CMMCorePlus) -> dict[str, str]:
+    """Return the binning that each preset sets, where it sets one."""
+    camera = core.getCameraDevice()
+    return {
+        preset: str(setting[2])
+        for group, presets in presets_of(core).items()
+        for preset in presets
+        for setting in core.getConfigData(group, preset)
+        if setting[0] == camera and setting[1] == BINNING
+    }
+
+
 def facts_of(
     core: CMMCorePlus,
     channel_group: str,
     powers: Mapping[str, Level],
     *,
-    dmd_calibrated: bool,
+    dmd: MaskWarp | None = None,
+    stage_limits_um: Mapping[str, tuple[float, float]] = NO_LIMITS,
 ) -> HardwareFacts:
     """Return what the instrument can do, read now.
+
+    The reach of the focus drive is read from it where it says so.
 
     Raises
     ------
@@ -72,10 +105,21 @@ def facts_of(
             if has_property(core, *level)
         },
         slm_shape=(core.getSLMHeight(slm), core.getSLMWidth(slm)) if slm else None,
-        dmd_calibrated=dmd_calibrated,
+        dmd_calibrated=dmd is not None,
         pixel_size_um=core.getPixelSizeUm() or None,
         exposures_take_time=True,
+        stage_limits_um={**_focus_limits(core), **stage_limits_um},
+        optics=optics_of(core),
+        preset_binning=_preset_binning(core),
+        dmd_camera_shape=getattr(dmd, "camera_shape", None),
+        dmd_optics=dict(getattr(dmd, "optics", {})),
     )
+
+
+def _focus_limits(core: CMMCorePlus) -> dict[str, tuple[float, float]]:
+    focus = core.getFocusDevice()
+    limits = limits_of(core, focus, POSITION) if focus else None
+    return {} if limits is None else {"z": limits}
 
 
 def _dtype(core: CMMCorePlus) -> str:

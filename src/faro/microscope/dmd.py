@@ -12,6 +12,8 @@ import numpy.typing as npt
 from faro.errors import ContractError, FaroError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     Affine: TypeAlias = npt.NDArray[np.float64]
     Mask: TypeAlias = npt.NDArray[np.uint8]
 
@@ -38,6 +40,9 @@ class DMD:
         Pixel value that means "on".
     camera_shape
         (Y, X) of the camera image; other masks are refused. None to take any.
+    optics
+        With which binning, ROI and objective the affine was measured, as in
+        `HardwareFacts.optics`; what is not named is not checked.
 
     Raises
     ------
@@ -52,11 +57,13 @@ class DMD:
         on_value: int = FULL,
         *,
         camera_shape: tuple[int, int] | None = None,
+        optics: Mapping[str, str] | None = None,
     ) -> None:
         self._shape = (int(shape[0]), int(shape[1]))
         self._affine = _checked_affine(affine)
         self._on_value = int(on_value)
         self._camera_shape = camera_shape
+        self.optics = dict(optics or {})
         scale = math.sqrt(abs(np.linalg.det(self._affine[:2, :2])))
         self._width = 1.0 if math.isclose(scale, 1.0) else 1.0 / scale
         self._kernel = self._box()

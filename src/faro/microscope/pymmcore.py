@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from faro.errors import HardwareError, Problem
+from faro.errors import HardwareError
 from faro.microscope.abstract import AbstractMicroscope, RunThread, group_of
 from faro.microscope.description import describe_core, facts_of, presets_of
 from faro.microscope.engine import FaroEngine
@@ -20,8 +20,9 @@ from faro.microscope.levels import (
     match_levels,
     preset_settings,
 )
-from faro.microscope.mmcore import device_labels, load_configuration, new_core
+from faro.microscope.mmcore import load_configuration, new_core
 from faro.microscope.policy import EnginePolicy
+from faro.microscope.rig_check import rig_problems, shape_in_the_dark
 from faro.microscope.rig_lock import RigLock
 from faro.microscope.session import HardwareSession, SessionState
 from faro.microscope.steps import CloseReport
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from useq import MDAEvent
 
+    from faro.errors import Problem
     from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
     from faro.model import HardwareFacts
@@ -69,6 +71,9 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
     STIMULATION_LEVELS: ClassVar[tuple[Level, ...] | None] = None
     """Levels of stimulation light; None for all of `POWER_PROPERTIES`."""
+
+    STAGE_LIMITS_UM: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
+    """``"x"``, ``"y"``, ``"z"`` to the lowest and highest place, um, where known."""
 
     PYTHON_DEVICES: ClassVar[bool] = False
     """Whether the configuration holds devices written in Python."""
@@ -346,7 +351,8 @@ class PyMMCoreMicroscope(AbstractMicroscope):
             self.mmc,
             self.channel_group,
             self.get_power_properties(),
-            dmd_calibrated=self.dmd is not None,
+            dmd=self.dmd,
+            stage_limits_um=self.STAGE_LIMITS_UM,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -358,28 +364,11 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
     def validate_hardware(self) -> tuple[Problem, ...]:
         """Return what is wrong with this rig itself; an empty tuple if nothing is."""
-        facts = self.facts()
-        problems = []
-        if facts.channel_group not in facts.presets:
-            known = ", ".join(facts.presets) or "none"
-            what = f"no config group {facts.channel_group!r}."
-            problems.append(Problem("CHANNEL_GROUP", what, f"Use one of: {known}."))
-        if self.dmd is not None and self.dmd.shape != facts.slm_shape:
-            what = f"made for {self.dmd.shape}, the SLM is {facts.slm_shape} (Y, X)."
-            problems.append(Problem("dmd", what, "Calibrate it for this SLM."))
-        presets = {name for group in facts.presets.values() for name in group}
-        for preset, (device, prop) in self.POWER_PROPERTIES.items():
-            where = f"POWER_PROPERTIES/{preset}"
-            if preset not in presets:
-                what = "no such preset."
-                problems.append(Problem(where, what, "Correct the name."))
-            if device not in device_labels(self.mmc):
-                what = f"no device {device!r}."
-                problems.append(Problem(where, what, "Correct the label."))
-            elif not self.mmc.hasProperty(device, prop):
-                what = f"{device!r} has no property {prop!r}."
-                problems.append(Problem(where, what, "Correct the property."))
-        return tuple(problems)
+        return rig_problems(self.mmc, self.facts(), self.dmd, self.POWER_PROPERTIES)
+
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Take one frame in the dark and return its (Y, X); None without a camera."""
+        return shape_in_the_dark(self.mmc, self.go_dark)
 
     # ---------------------------------------------------------------------- release
 

@@ -36,6 +36,16 @@ class HardwareFacts:
     exposures_take_time
         Whether an exposure of 100 ms takes 100 ms; False where frames are stored ones
         or computed.
+    stage_limits_um
+        ``"x"``, ``"y"``, ``"z"`` to the reach of the stage, where it is known.
+    optics
+        What the images depend on now, by name: ``binning``, ``roi``, ``objective``.
+    preset_binning
+        Preset to the binning that it sets, for those that set one.
+    dmd_camera_shape
+        (Y, X) of the images for which the DMD was calibrated, None if unknown.
+    dmd_optics
+        The ``optics`` with which the DMD was calibrated, as far as they are known.
     """
 
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -48,6 +58,11 @@ class HardwareFacts:
     dmd_calibrated: bool = False
     pixel_size_um: float | None = None
     exposures_take_time: bool = False
+    stage_limits_um: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    optics: Mapping[str, str] = field(default_factory=dict)
+    preset_binning: Mapping[str, str] = field(default_factory=dict)
+    dmd_camera_shape: tuple[int, int] | None = None
+    dmd_optics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     import numpy as np
     import numpy.typing as npt
     from useq import MDAEvent
 
+    from faro.errors import Problem
     from faro.model import HardwareFacts
     from faro.model.frame import PixelArray
 
@@ -130,6 +131,17 @@ class Microscope(Protocol):
 
     def facts(self) -> HardwareFacts:
         """Return what the instrument can do, read now."""
+        ...
+
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Take one frame in the dark and return its (Y, X); None if none is taken.
+
+        Between runs only; the settings of the camera are left as they are.
+        """
+        ...
+
+    def validate_hardware(self) -> Sequence[Problem]:
+        """Return what is wrong with the instrument itself, empty if nothing is."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -13,23 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from faro.analysis import (
-    PixelCells,
-    as_segmenter,
-    checked_columns,
-    normalise_labels,
-)
-from faro.model import CellTable, Decision, stimulus_from
+from faro.analysis import PixelCells
+from faro.model import CellTable, Decision
 from faro.protocols import StimulationContext
+from faro.run.answers import answer_of, columns_of, labels_of
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from faro.analysis import SegmentationMethod
     from faro.model import Stack, Stimulus
     from faro.model.cells import Column
-    from faro.protocols import FeatureExtractor, Stimulator, Tracker
+    from faro.protocols import FeatureExtractor, Tracker
     from faro.run.board import DecisionBoard
     from faro.run.notices import Notices
     from faro.run.pipeline import ImageProcessingPipeline
@@ -82,7 +77,7 @@ class Analyst:
         done = Segmented()
         for index, method in enumerate(self._pipeline.segmenters):
             stage = f"segment/{method.name}"
-            labels = self._attempt(job, stage, partial(_labels_of, method))
+            labels = self._attempt(job, stage, partial(labels_of, method))
             if labels is not None:
                 done.labels[method.name] = labels
             elif index == 0:
@@ -175,7 +170,7 @@ class Analyst:
         failed = ""
         for extractor in extractors:
             stage = f"features/{type(extractor).__name__}"
-            found = self._attempt(job, stage, partial(_measured, extractor, cells))
+            found = self._attempt(job, stage, partial(columns_of, extractor, cells))
             if found is None:
                 failed = failed or stage
                 continue
@@ -200,7 +195,7 @@ class Analyst:
                 stack, cells, segmented.labels, stack.metadata, fov.previous
             )
             answer = self._attempt(
-                job, "stimulate", partial(_asked, job.decide_with, context)
+                job, "stimulate", partial(answer_of, job.decide_with, context)
             )
             stimulus = answer[0] if answer else None
             reason = "ok" if stimulus else "nothing to light"
@@ -287,32 +282,6 @@ def _no_answer(stage: str) -> TimeoutError:
 def _none(_cells: PixelCells) -> dict[str, Any]:
     """Return no label images."""
     return {}
-
-
-def _labels_of(method: SegmentationMethod, stack: Stack) -> Any:
-    """Return the checked labels (Y, X) int32 of one segmenter."""
-    chosen = method.use_channel
-    if isinstance(chosen, list | tuple):
-        pixels = np.stack([stack.plane(channel) for channel in chosen])
-    else:
-        pixels = stack.plane(chosen)
-    result = as_segmenter(method.segmenter).segment(pixels)
-    return normalise_labels(result, stack.shape, method.name)
-
-
-def _asked(
-    stimulator: Stimulator, context: StimulationContext, stack: Stack
-) -> tuple[Stimulus | None]:
-    """Return the checked answer of a stimulator, in a tuple: None is an answer."""
-    return (stimulus_from(stimulator.stimulate(context), stack.shape),)
-
-
-def _measured(
-    extractor: FeatureExtractor, cells: PixelCells, stack: Stack
-) -> dict[str, Column]:
-    """Return columns as arrays with one value per cell, or raise ContractError."""
-    name = type(extractor).__name__
-    return checked_columns(extractor.features(cells, stack), len(cells), name)
 
 
 def _parents(tracker: Tracker, cells: PixelCells) -> Column:

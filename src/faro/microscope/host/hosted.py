@@ -170,6 +170,14 @@ class HostedMicroscope(AbstractMicroscope):
         plain = self._link.call(lambda n: say.Plain(id=n, verb="facts"))
         return self._learn(say.Instrument.model_validate(plain))
 
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Take one frame in the dark and return its (Y, X); None without a camera."""
+        found = self._link.call(lambda n: say.Plain(id=n, verb="frame_shape"))
+        if not isinstance(found, list | tuple):
+            return None
+        height, width = found
+        return int(height), int(width)
+
     def describe(self) -> dict[str, Any]:
         """Return what the microscope tells, and which process it runs in."""
         plain = self._link.call(lambda n: say.Plain(id=n, verb="describe"))

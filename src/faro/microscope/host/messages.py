@@ -72,6 +72,7 @@ class Plain(Schema):
         "cancel_mda",
         "describe",
         "facts",
+        "frame_shape",
         "post_experiment",
         "shutdown",
         "validate_hardware",
@@ -292,6 +293,11 @@ class FactsNote(Schema):
     dmd_calibrated: bool
     pixel_size_um: float | None
     exposures_take_time: bool = False
+    stage_limits_um: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    optics: dict[str, str] = Field(default_factory=dict)
+    preset_binning: dict[str, str] = Field(default_factory=dict)
+    dmd_camera_shape: tuple[int, int] | None = None
+    dmd_optics: dict[str, str] = Field(default_factory=dict)
 
     def facts(self) -> HardwareFacts:
         """Return the facts themselves."""

@@ -68,6 +68,7 @@ class Service:
             "cancel_mda": microscope.cancel_mda,
             "describe": lambda: plain(microscope.describe()),
             "facts": lambda: instrument_of(microscope).model_dump(),
+            "frame_shape": lambda: plain(microscope.frame_shape()),
             "post_experiment": microscope.post_experiment,
             "validate_hardware": self._validate,
         }

@@ -1,0 +1,230 @@
+"""The components tried on a synthetic image before the run: once, in the dark.
+
+What breaks its contract, asks for a channel, a label image or a column that there is
+not, is an error. What merely fails on synthetic cells is a warning: real ones may do.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faro.analysis import PixelCells
+from faro.errors import FaroError, Problem
+from faro.experiment.refusal import nearest
+from faro.model import Stack
+from faro.protocols import StimulationContext
+from faro.run.answers import answer_of, columns_of, labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from faro.analysis import SegmentationMethod
+    from faro.experiment import RTMEvent
+    from faro.model import HardwareFacts
+    from faro.model.frame import PixelArray
+    from faro.protocols import FeatureExtractor
+    from faro.run.pipeline import ImageProcessingPipeline
+
+DEFAULT_SHAPE = (64, 64)
+"""Shape of the probe image where the microscope does not tell its own."""
+DEADLINE_S = 300.0
+"""A model may have to be fetched first."""
+
+
+def rehearse(
+    pipeline: ImageProcessingPipeline,
+    events: Sequence[RTMEvent],
+    facts: HardwareFacts,
+    *,
+    light: bool = True,
+    deadline_s: float = DEADLINE_S,
+) -> list[Problem]:
+    """Return what is wrong with the components, from one pass over a probe image.
+
+    Tracker, feature extractors and stimulator are copied first, so that a state of
+    theirs stays as it is; segmenters are called as they are, which warms them up.
+
+    Parameters
+    ----------
+    pipeline
+        The components.
+    events
+        The experiment; its channels and the metadata of its first light are used.
+    facts
+        Shape and dtype of the images.
+    light
+        Whether the stimulator is tried too.
+    deadline_s
+        For all of them together.
+    """
+    if not events:
+        return []
+    shape = facts.image_shape or DEFAULT_SHAPE
+    channels = tuple(channel.config for channel in events[0].channels)
+    if not channels or len(set(channels)) < len(channels):
+        return []  # the check of the events says so
+    plane = probe_image(shape, facts.image_dtype)
+    pixels = np.stack([plane] * len(channels))
+    pixels.setflags(write=False)
+    lit = next((e for e in events if e.has_stim and light), None)
+    metadata = dict((lit or events[0]).metadata)
+    stack = Stack(pixels, channels, fov=0, timestep=0, metadata=metadata)
+    trial = _Trial(pipeline, stack)
+    thread = threading.Thread(
+        target=trial.carry_out,
+        kwargs={"with_light": lit is not None},
+        name="faro-rehearsal",
+        daemon=True,
+    )
+    thread.start()
+    thread.join(deadline_s)
+    if thread.is_alive():
+        what = f"{trial.trying} did not answer within {deadline_s:g} s."
+        remedy = "Call it once yourself, so that what it loads is there."
+        return [*trial.problems, Problem("pipeline", what, remedy)]
+    return list(trial.problems)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One pass of the probe image; collects what is wrong."""
+
+    pipeline: ImageProcessingPipeline
+    stack: Stack
+    problems: list[Problem] = field(default_factory=list)
+    labels: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
+    trying: str = ""
+
+    def carry_out(self, *, with_light: bool) -> None:
+        """Try one component after the other."""
+        self.segment()
+        if not self.problems:
+            self.measure(with_light=with_light)
+
+    def segment(self) -> None:
+        """Try every segmenter on its channel."""
+        for method in self.pipeline.segmenters:
+            where = f"pipeline/segmenters/{method.name}"
+            unknown = list(_unknown_channels(method, self.stack.channels))
+            for channel in unknown:
+                names = ", ".join(repr(name) for name in self.stack.channels)
+                what = f"use_channel={channel!r} is not imaged."
+                remedy = f"Use one of: {names}, or its index."
+                self.problems.append(Problem(where, what, remedy))
+            if not unknown:
+                found = self._tried(where, partial(labels_of, method, self.stack))
+                if found is not None:
+                    self.labels[method.name] = found
+
+    def measure(self, *, with_light: bool) -> None:
+        """Track, measure and decide, in the order of a run."""
+        main = self.labels.get(self.pipeline.segmenters[0].name)
+        if main is None:
+            return
+        cells = PixelCells(main)
+
+        def track() -> bool:
+            cells.set_tracks(self.pipeline.new_tracker().update(0, cells))
+            return True
+
+        if self._tried("pipeline/tracker", track) is None:
+            return
+        early = self.pipeline.features_before_mask()
+        late = [f for f in self.pipeline.features if f not in early]
+        self._measure(early, cells)
+        if with_light:
+            self._decide(cells)
+        self._measure(late, cells)
+
+    def _measure(self, extractors: Iterable[FeatureExtractor], cells: Any) -> None:
+        for extractor in extractors:
+            where = f"pipeline/features/{self.pipeline.features.index(extractor)}"
+            self._look_for_columns(where, extractor)
+            mine = _copied(extractor)
+            if mine is None:
+                continue
+            found = self._tried(where, partial(columns_of, mine, cells, self.stack))
+            if found is not None:
+                cells.set_features(found)
+                self.columns |= found
+
+    def _decide(self, cells: Any) -> None:
+        where, stimulator = "pipeline/stimulator", self.pipeline.stimulator
+        self._look_for_columns(where, stimulator)
+        mine = _copied(stimulator)
+        if mine is None:
+            return
+        stack = self.stack
+        context = StimulationContext(stack, cells, self.labels, stack.metadata)
+        self._tried(where, partial(answer_of, mine, context, stack))
+
+    def _look_for_columns(self, where: str, component: object) -> None:
+        """Note columns that a component needs and none before it measures."""
+        for name in getattr(component, "needs", ()) or ():
+            if name not in self.columns:
+                what = f"{_name(component)} needs the column {name!r}, "
+                what += "which nothing before it measures."
+                self.problems.append(Problem(where, what, nearest(name, self.columns)))
+
+    def _tried(self, where: str, call: Callable[[], Any]) -> Any:
+        """Return what a component answers, or None after noting why it does not."""
+        self.trying = where
+        try:
+            return call()
+        except FaroError as error:
+            self.problems.append(Problem(where, error.problem, error.remedy))
+        except KeyError as error:
+            asked = str(error.args[0]) if error.args else str(error)
+            what = f"it asks for {asked!r}, which there is not."
+            known = [*self.labels, *self.stack.metadata, *self.columns]
+            self.problems.append(Problem(where, what, nearest(asked, known)))
+        except Exception as error:  # noqa: BLE001  a plug-in may raise anything
+            what = f"it failed on a synthetic image: {type(error).__name__}: {error}."
+            remedy = "Try it with the check of its kind in faro.testing."
+            self.problems.append(Problem(where, what, remedy, "warning"))
+        return None
+
+
+def _unknown_channels(
+    method: SegmentationMethod, channels: tuple[str, ...]
+) -> Iterable[str | int]:
+    """Yield the channels of a segmenter that are not imaged."""
+    chosen = method.use_channel
+    for channel in chosen if isinstance(chosen, list | tuple) else [chosen]:
+        if isinstance(channel, str):
+            if channel not in channels:
+                yield channel
+        elif not 0 <= channel < len(channels):
+            yield channel
+
+
+def _copied(component: Any) -> Any:
+    """Return a copy with a state of its own, None where there can be none."""
+    try:
+        return copy.deepcopy(component)
+    except Exception:  # noqa: BLE001  a plug-in may hold what cannot be copied
+        return None
+
+
+def _name(component: object) -> str:
+    return str(getattr(component, "name", type(component).__name__))
+
+
+def probe_image(shape: tuple[int, int], dtype: str) -> PixelArray:
+    """Return a synthetic image (Y, X) of a few bright discs, read-only."""
+    height, width = shape
+    y, x = np.mgrid[:height, :width]
+    pitch = max(16, min(shape) // 6)
+    radius = pitch // 4
+    inside = (y % pitch - pitch // 2) ** 2 + (x % pitch - pitch // 2) ** 2 < radius**2
+    top = 200 if dtype == "uint8" else 2000
+    image = np.where(inside, top, top // 20).astype(dtype)
+    image.setflags(write=False)
+    return image
