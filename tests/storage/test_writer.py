@@ -95,7 +95,7 @@ def test_run_json_says_what_this_is(writer: OmeZarrWriter) -> None:
     assert info["needs"]["channels"] == ["mCherry", "GFP"]
     assert info["versions"]["tensorstore"]
     told = json.loads((writer.path / "provenance" / "environment.json").read_text())
-    assert told["versions"] == info["versions"]
+    assert told["versions"]["tensorstore"] == info["versions"]["tensorstore"]
 
 
 def test_the_journal_tells_what_was_stored(

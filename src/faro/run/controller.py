@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from faro.experiment.document import StepTimes
     from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
+    from faro.protocols.microscope import MaskWarp
     from faro.run.jobs import BackgroundError
     from faro.run.one_run import RunSummary
     from faro.run.pipeline import ImageProcessingPipeline
@@ -277,6 +278,7 @@ class Controller:
             "fov_metadata": {str(p): _lasting(e.metadata) for p, e in first.items()},
             "pipeline": self._pipeline.describe() if self._pipeline else None,
             "microscope": self._mic.describe(),
+            "dmd_calibration": _calibration(self._mic.dmd),
             "limits": dataclasses.asdict(self._limits),
             **notes,
         }
@@ -285,3 +287,12 @@ class Controller:
 def _lasting(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is said of a position and not of one moment."""
     return {name: value for name, value in metadata.items() if name != WAIT}
+
+
+def _calibration(dmd: MaskWarp | None) -> dict[str, Any] | None:
+    """Return how masks are carried from camera to mirrors, None if they are not."""
+    if dmd is None:
+        return None
+    affine = getattr(dmd, "affine", None)
+    said = {"shape": dmd.shape, "camera_shape": getattr(dmd, "camera_shape", None)}
+    return {**said, "affine": None if affine is None else affine.tolist()}

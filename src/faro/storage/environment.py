@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distributions, version
 from typing import Any, Final
 
 FARO: Final = "faro-microscopy"
@@ -35,7 +37,7 @@ def faro_version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, faro and the libraries that are installed."""
+    """Return the versions of Python, faro and the libraries that a run stands on."""
     found = {"python": platform.python_version(), "faro": faro_version()}
     for name in PACKAGES:
         try:
@@ -46,12 +48,26 @@ def versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """Return what a reader needs to set up the same software, JSON-able."""
+    """Return what a reader needs to set up the same software, JSON-able.
+
+    All installed distributions are listed, whether they were used or not.
+    """
     return {
         "python": sys.version,
         "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+        "command": sys.argv,
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": platform.processor(),
+        "n_cpus": os.cpu_count(),
         "host": platform.node(),
-        "versions": versions(),
+        "versions": dict(_installed()),
     }
+
+
+@cache
+def _installed() -> tuple[tuple[str, str], ...]:
+    """Return name and version of all distributions, looked up once a process."""
+    found = {(d.name, d.version) for d in distributions() if d.name}
+    return tuple(sorted(found, key=lambda item: item[0].lower()))

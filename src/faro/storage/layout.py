@@ -60,6 +60,11 @@ class RunLayout:
         return self.path / "provenance" / "environment.json"
 
     @property
+    def sources(self) -> Path:
+        """The user's own code and files that took part: hashes, git state."""
+        return self.path / "provenance" / "sources.json"
+
+    @property
     def images(self) -> Path:
         """The NGFF collection of all series."""
         return self.path / "images.ome.zarr"

@@ -77,7 +77,7 @@ class PlaneFile:
             self._at = text.rindex(END)
             self._end = text[self._at :]
             self._size_at = sized.start(1) if sized else 0
-            disk.write_atomic(self._path, text)
+            disk.write_atomic(self._path, text, synced=False)
 
     def append(self, record: Mapping[str, Any], n_timepoints: int) -> None:
         """Add the planes of one stack; ``n_timepoints`` is the length of the t axis.

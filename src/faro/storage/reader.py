@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from faro.errors import MissingExtraError, MissingFrameError, StorageError
 from faro.model import FrameRole, Stack
 from faro.storage.cellread import as_cell_table, open_segments, read_cells
+from faro.storage.frameindex import frame_table
 from faro.storage.frames import CollectionPaths, FrameReader, PlatePaths
 from faro.storage.journal import JournalReader
 from faro.storage.jsontext import read_document
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from faro.model import CellTable
+    from faro.model.cells import Column
     from faro.model.frame import PixelArray
     from faro.storage.frames import StoredImages
 
@@ -145,6 +147,20 @@ class Run:
         """How the run ended, None if it was not closed."""
         path = self._layout.summary
         return read_document(path) if path.is_file() else None
+
+    @property
+    def frames(self) -> dict[str, Column]:
+        """The frame index so far: column to (n,) array, one value per stored frame.
+
+        A frame is one exposure, of one channel and plane. `pandas.DataFrame` takes it.
+        The columns are those of ``tables/frames.parquet``, which is there when the run
+        was closed; until then they come from the journal.
+        """
+        table = frame_table(self.journal)
+        return {
+            name: table[name].to_numpy(zero_copy_only=False)
+            for name in table.column_names
+        }
 
     @property
     def cells(self) -> CellTable:

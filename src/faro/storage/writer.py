@@ -15,7 +15,8 @@ from faro import settings
 from faro.errors import FaroError, Problem, RunStateError, StorageError
 from faro.storage import disk
 from faro.storage.compaction import compact
-from faro.storage.environment import environment, faro_version, versions
+from faro.storage.environment import faro_version, versions
+from faro.storage.frameindex import write_frame_index
 from faro.storage.hashes import labels_crc32, pixels_crc32
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
@@ -27,6 +28,7 @@ from faro.storage.layout import (
     is_free,
     next_free,
 )
+from faro.storage.provenance import write_provenance
 from faro.storage.tables import CellWriter
 
 if TYPE_CHECKING:
@@ -125,8 +127,7 @@ class RunWriter(ABC):
         }
         _write_new(layout.run_json, document(info))
         journal = Journal(layout.journal, self._durability)
-        disk.make_folder(layout.environment.parent)
-        disk.write_atomic(layout.environment, document(environment()))
+        write_provenance(layout, description)
         tree = self._image_tree(needs, uuid=run_uuid, created=created)
         images = ImageStore(tree, needs, uuid=run_uuid, created=created)
         facts = {"pixel_size_um": needs.pixel_size_um, "interval_s": needs.interval_s}
@@ -231,6 +232,9 @@ class RunWriter(ABC):
         steps: list[Callable[[], object]] = [
             lambda: disk.write_atomic(layout.summary, document(summary)),
             lambda: compact(layout),
+            lambda: write_frame_index(
+                layout.frames, JournalReader(layout.journal).lines()
+            ),
             lambda: parts.images.finish(JournalReader(layout.journal).lines()),
             parts.journal.close,
         ]
