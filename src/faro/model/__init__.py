@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from faro.model.cells import CELL_UNITS, CellTable
-from faro.model.facts import HardwareFacts, RunNeeds
-from faro.model.frame import Frame, FrameRole, Stack
+from faro.model.facts import HardwareFacts, RunNeeds, StackNeeds
+from faro.model.frame import Frame, FrameRole, ProjectionError, Stack, projected
 from faro.model.schema import Schema
 from faro.model.stamps import Latency, Stamps
 from faro.model.stimulus import Decision, Stimulus, stimulus_from
@@ -17,10 +17,13 @@ __all__ = [
     "FrameRole",
     "HardwareFacts",
     "Latency",
+    "ProjectionError",
     "RunNeeds",
     "Schema",
     "Stack",
+    "StackNeeds",
     "Stamps",
     "Stimulus",
+    "projected",
     "stimulus_from",
 ]

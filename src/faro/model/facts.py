@@ -66,6 +66,25 @@ class HardwareFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StackNeeds:
+    """What the imaging stacks of a FOV that have the same planes look like.
+
+    Attributes
+    ----------
+    channels
+        Names, in the order in which they are taken first; a stack may have fewer.
+    n_z
+        Planes per channel, 0 without a z axis.
+    z_step_um
+        Distance between planes, None if there is no z axis or it is uneven.
+    """
+
+    channels: tuple[str, ...]
+    n_z: int = 0
+    z_step_um: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunNeeds:
     """What a run will put on disk, for the writer to prepare and to check.
 
@@ -88,7 +107,12 @@ class RunNeeds:
     interval_s
         Planned seconds between timepoints, None where irregular.
     fov_names, fov_positions_um
-        Name and stage (x, y, z) of each FOV, by position index.
+        Name and stage (x, y, z) of each FOV, by position index; with a z plan, z of
+        the first plane.
+    stacks
+        FOV to its imaging stacks, one for each number of planes, in the order in which
+        they are taken first. The first is that of the channel that is taken first.
+        FOVs that are not in it have ``channels`` and no z axis.
     """
 
     n_timepoints: int
@@ -106,3 +130,4 @@ class RunNeeds:
     fov_positions_um: Mapping[int, tuple[float | None, float | None, float | None]] = (
         field(default_factory=dict)
     )
+    stacks: Mapping[int, tuple[StackNeeds, ...]] = field(default_factory=dict)
