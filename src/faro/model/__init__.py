@@ -7,10 +7,18 @@ from faro.model.facts import HardwareFacts, RunNeeds, StackNeeds
 from faro.model.frame import Frame, FrameRole, ProjectionError, Stack, projected
 from faro.model.schema import Schema
 from faro.model.stamps import Latency, Stamps
-from faro.model.stimulus import Decision, Stimulus, stimulus_from
+from faro.model.stimulus import (
+    NOT_ASKED,
+    NOTHING_TO_LIGHT,
+    Decision,
+    Stimulus,
+    stimulus_from,
+)
 
 __all__ = [
     "CELL_UNITS",
+    "NOTHING_TO_LIGHT",
+    "NOT_ASKED",
     "CellTable",
     "Decision",
     "Frame",

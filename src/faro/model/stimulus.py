@@ -43,6 +43,11 @@ class Stimulus:
         return 1.0 if self.mask is None else float(self.mask.mean()) / 255.0
 
 
+NOT_ASKED, NOTHING_TO_LIGHT = "not asked", "nothing to light"
+NO_LIGHT = frozenset({NOT_ASKED, NOTHING_TO_LIGHT})
+"""Reasons of a decision for no light."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """What the loop decided for one frame of one FOV.
@@ -54,7 +59,7 @@ class Decision:
     stimulus
         What to shine, or None: nothing fires.
     reason
-        ``"ok"``, ``"nothing to light"`` or why there is no stimulus.
+        ``"ok"``, one of `NO_LIGHT`, or what went wrong.
     decided_s
         When it was known, seconds since the run started.
     """
@@ -64,6 +69,11 @@ class Decision:
     stimulus: Stimulus | None
     reason: str = "ok"
     decided_s: float = 0.0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there should be light: it is decided, or was not for a failure."""
+        return self.stimulus is not None or self.reason not in NO_LIGHT
 
 
 def stimulus_from(result: object, shape: tuple[int, int]) -> Stimulus | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faro.run.controller import Controller
 from faro.run.jobs import BackgroundError
+from faro.run.late import LateMask
 from faro.run.limits import RunLimits
 from faro.run.notices import Notices
 from faro.run.one_run import RunSummary
@@ -14,6 +15,7 @@ __all__ = [
     "BackgroundError",
     "Controller",
     "ImageProcessingPipeline",
+    "LateMask",
     "Notices",
     "RunLimits",
     "RunState",

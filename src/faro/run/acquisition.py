@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from faro.run.board import DecisionBoard
     from faro.run.clock import RunClock
     from faro.run.gate import Gate
+    from faro.run.late import Substitutes
     from faro.run.notices import Notices
     from faro.run.recorder import Recorder
 
@@ -44,6 +45,7 @@ class LoopParts:
     recorder: Recorder
     notices: Notices
     gate: Gate
+    substitutes: Substitutes
 
 
 class EventFeed:
@@ -129,38 +131,49 @@ class EventFeed:
         if event.mask_from is None:
             return None
         fov, timestep = event.mask_from
+        asked_s = self._parts.clock.now_s()
         decision = self._parts.board.wait(fov, timestep, self._mask_deadline_s)
         if self._closed.is_set():
             return None
+        facts: dict[str, Any] = {
+            "fov": event.fov,
+            "timestep": event.timestep,
+            "from_timestep": timestep,
+            "channel": event.channel.config,
+            "asked_s": asked_s,
+            "due_s": asked_s + self._mask_deadline_s,
+        }
         if decision is None:
             reason = f"no mask within {self._mask_deadline_s:g} s"
             decision = Decision(fov, timestep, None, reason)
-        if decision.stimulus is None:
-            self._parts.recorder.note(
-                "stim_skipped",
-                fov=event.fov,
-                timestep=event.timestep,
-                from_timestep=timestep,
-                channel=event.channel.config,
-                reason=decision.reason,
-            )
+        if decision.stimulus is not None:
+            return self._arm(event, decision.stimulus, facts)
+        return self._substitute(event, decision, facts)
+
+    def _substitute(
+        self, event: PlannedEvent, decision: Decision, facts: dict[str, Any]
+    ) -> useq.MDAEvent | None:
+        """Return what fires where there is no mask, by the declared policy."""
+        parts, reason = self._parts, decision.reason
+        if not decision.wanted:
+            parts.recorder.note("stim_skipped", **facts, reason=reason)
             return None
-        return self._arm(event, decision.stimulus, timestep)
+        instead = parts.substitutes.instead(event.fov, event.timestep, reason)
+        facts |= {"policy": instead.policy, "reason": reason}
+        if instead.stimulus is None:
+            parts.recorder.note("stim_skipped", **facts)
+            return None
+        return self._arm(event, instead.stimulus, facts)
 
     def _arm(
-        self, event: PlannedEvent, stimulus: Stimulus, from_timestep: int
+        self, event: PlannedEvent, stimulus: Stimulus, facts: dict[str, Any]
     ) -> useq.MDAEvent | None:
         """Record what is about to fire, then return the event that fires it."""
         parts, dmd = self._parts, self._parts.microscope.dmd
-        facts = {
-            "fov": event.fov,
-            "timestep": event.timestep,
-            "from_timestep": from_timestep,
-            "channel": event.channel.config,
-        }
         image = _slm_image(stimulus, dmd, event.channel.exposure)
         if image is None and not stimulus.whole_field:
-            parts.recorder.note("stim_skipped", **facts, reason="no calibrated DMD")
+            facts["reason"] = "no calibrated DMD"
+            parts.recorder.note("stim_skipped", **facts)
             return None
         if stimulus.mask is not None:
             parts.recorder.labels("stim_mask", event.fov, event.timestep, stimulus.mask)
@@ -174,6 +187,7 @@ class EventFeed:
             mask_sha256=mask_sha256(stimulus.mask),
             armed_s=parts.clock.now_s(),
         )
+        parts.substitutes.fired(event.fov, stimulus)
         return self._send(event, image)
 
     def _send(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from faro.analysis import PixelCells
-from faro.model import CellTable, Decision
+from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision
 from faro.protocols import StimulationContext
 from faro.run.answers import answer_of, columns_of, labels_of
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
@@ -187,7 +187,7 @@ class Analyst:
         failed: str,
     ) -> Decision:
         """Return what to shine for this frame; nothing where anything failed."""
-        stack, stimulus, reason = job.stack, None, "not asked"
+        stack, stimulus, reason = job.stack, None, NOT_ASKED
         if job.decide_with is not None and failed:
             reason = f"failed: {failed}"
         elif job.decide_with is not None:
@@ -198,7 +198,7 @@ class Analyst:
                 job, "stimulate", partial(answer_of, job.decide_with, context)
             )
             stimulus = answer[0] if answer else None
-            reason = "ok" if stimulus else "nothing to light"
+            reason = "ok" if stimulus else NOTHING_TO_LIGHT
             reason = reason if answer else "failed: stimulate"
             fov.previous = stimulus
         decided_s = job.stamps.mark("decided")

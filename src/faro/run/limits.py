@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faro.run.late import WhenLate  # noqa: TC001  read when a file gives limits
 from faro.run.writing import WhenSlow, WritingPolicy
 
 
@@ -14,7 +15,11 @@ class RunLimits:
     Attributes
     ----------
     mask_deadline_s
-        How long a stimulation waits for its mask; then nothing fires.
+        How long a stimulation waits for its mask.
+    late_mask
+        What fires where the mask is late or a component failed: ``"skip"``, nothing;
+        ``"previous"``, what fired last at this position; ``"blank"``, the event is
+        taken with a dark mask. A pipeline's ``fallback`` is asked instead.
     step_deadline_s
         How long the segmentation of a stack, or all that follows it, may take; then
         it is given up, its thread is replaced, and nothing fires for that frame.
@@ -37,6 +42,7 @@ class RunLimits:
     """
 
     mask_deadline_s: float = 30.0
+    late_mask: WhenLate = "skip"
     step_deadline_s: float = 60.0
     drain_deadline_s: float = 120.0
     n_workers: int = 2

@@ -17,6 +17,7 @@ from faro.run.clock import RunClock
 from faro.run.gate import Gate
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
+from faro.run.late import Substitutes
 from faro.run.recorder import Recorder
 from faro.run.workers import Workers
 
@@ -167,6 +168,12 @@ class OneRun:
             self.recorder,
             self._notices,
             self.gate,
+            Substitutes(
+                self._limits.late_mask,
+                None if self._pipeline is None else self._pipeline.fallback,
+                self._microscope.facts().image_shape or (0, 0),
+                self.recorder,
+            ),
         )
         feed = EventFeed(planned, parts, assembler, self._limits.mask_deadline_s)
         with self._lock:

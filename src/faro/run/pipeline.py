@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from faro.protocols import FeatureExtractor, Segmenter, Stimulator, Tracker
+    from faro.run.late import Fallback
 
 
 class ImageProcessingPipeline:
@@ -37,6 +38,9 @@ class ImageProcessingPipeline:
         Prototype of the tracker; every FOV gets a copy. Default: `StreamingTracker`.
     stimulator
         Object with ``stimulate(context)``, or a function; None for no light.
+    fallback
+        Function ``fallback(late: LateMask)``, asked where a mask is late or failed; it
+        answers as a stimulator does, within a second. None: `RunLimits.late_mask`.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class ImageProcessingPipeline:
         features: object = None,
         tracker: Tracker | None = None,
         stimulator: Stimulator | Callable[..., object] | None = None,
+        fallback: Fallback | None = None,
     ) -> None:
         problems: list[Problem] = []
         default = LocalThresholdSegmenter()
@@ -63,7 +68,9 @@ class ImageProcessingPipeline:
                 self.stimulator = as_stimulator(stimulator)
             except TypeError as error:
                 problems.append(_not_a_component("pipeline/stimulator", error))
+        self.fallback = fallback
         problems.extend(_tracker_problems(self.tracker))
+        problems.extend(_fallback_problems(fallback))
         if problems:
             raise RefusedError(problems)
 
@@ -105,6 +112,7 @@ class ImageProcessingPipeline:
             "features": [_described(f) for f in self.features],
             "tracker": _described(self.tracker),
             "stimulator": _described(self.stimulator) if self.stimulator else None,
+            "fallback": _described(self.fallback) if self.fallback else None,
         }
 
 
@@ -142,6 +150,13 @@ def _tracker_problems(tracker: object) -> Iterable[Problem]:
             what = f"{type(tracker).__name__} has no method {call}."
             remedy = "Give an object with that method, for example StreamingTracker()."
             yield Problem("pipeline/tracker", what, remedy)
+
+
+def _fallback_problems(fallback: object) -> Iterable[Problem]:
+    if fallback is not None and not callable(fallback):
+        what = f"{fallback!r} is no function."
+        remedy = "Give a function fallback(late) that answers as a stimulator does."
+        yield Problem("pipeline/fallback", what, remedy)
 
 
 def _as_method(item: object, index: int) -> SegmentationMethod:
