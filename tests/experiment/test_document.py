@@ -238,7 +238,7 @@ def test_words_that_equal_the_default_are_left_out_or_said() -> None:
     one = document()
     assert set(words_of(one)) == {"microscope", "sequence"}
     full = words_of(one, full=True)
-    assert full["storage"] == {"durability": "process"}
+    assert full["storage"] == {"durability": "auto"}
     assert full["stim_mode"] == "current"
     assert document_from(full) == one
 

@@ -139,11 +139,11 @@ class StoragePart(Schema):
         added. By default the name of the file with ``-run``.
     durability
         ``"process"``: what is acknowledged outlives the process. ``"power-loss"``: it
-        outlives a power cut.
+        outlives a power cut. ``"auto"``: the latter where the devices are real.
     """
 
     path: str | None = Field(default=None, min_length=1)
-    durability: Literal["process", "power-loss"] = "process"
+    durability: Literal["auto", "process", "power-loss"] = "auto"
 
 
 class TreatmentsPart(Schema):

@@ -62,6 +62,7 @@ def needs(
         interval_s=_interval_s(listed),
         fov_names={fov: name for fov in sorted(first) if (name := first[fov].pos_name)},
         fov_positions_um={fov: first[fov].position_um for fov in sorted(first)},
+        real_devices=facts.real_devices,
     )
 
 

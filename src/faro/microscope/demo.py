@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from faro.errors import HardwareError
@@ -10,6 +11,8 @@ from faro.microscope.pymmcore import PyMMCoreMicroscope
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from faro.model import HardwareFacts
 
 
 class MMDemo(PyMMCoreMicroscope):
@@ -40,6 +43,10 @@ class MMDemo(PyMMCoreMicroscope):
             )
             raise HardwareError(problem, remedy=remedy)
         super().__init__()
+
+    def facts(self) -> HardwareFacts:
+        """Return what the demo devices can do, read now."""
+        return replace(super().facts(), real_devices=False)
 
     def _adapters(self) -> str | Path | None:
         return self._folder

@@ -113,6 +113,7 @@ def facts_of(
         preset_binning=_preset_binning(core),
         dmd_camera_shape=getattr(dmd, "camera_shape", None),
         dmd_optics=dict(getattr(dmd, "optics", {})),
+        real_devices=True,
     )
 
 

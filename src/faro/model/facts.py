@@ -46,6 +46,8 @@ class HardwareFacts:
         (Y, X) of the images for which the DMD was calibrated, None if unknown.
     dmd_optics
         The ``optics`` with which the DMD was calibrated, as far as they are known.
+    real_devices
+        Whether the frames come from real devices, so that they cannot be made again.
     """
 
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class HardwareFacts:
     preset_binning: Mapping[str, str] = field(default_factory=dict)
     dmd_camera_shape: tuple[int, int] | None = None
     dmd_optics: Mapping[str, str] = field(default_factory=dict)
+    real_devices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class RunNeeds:
         FOV to its imaging stacks, one for each number of planes, in the order in which
         they are taken first. The first is that of the channel that is taken first.
         FOVs that are not in it have ``channels`` and no z axis.
+    real_devices
+        Whether the frames come from real devices, so that they cannot be made again.
     """
 
     n_timepoints: int
@@ -131,3 +136,4 @@ class RunNeeds:
         field(default_factory=dict)
     )
     stacks: Mapping[int, tuple[StackNeeds, ...]] = field(default_factory=dict)
+    real_devices: bool = False

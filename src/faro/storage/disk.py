@@ -17,8 +17,22 @@ if TYPE_CHECKING:
 Durability: TypeAlias = Literal["process", "power-loss"]
 """What acknowledged data outlives: the end of the process, or of the power too."""
 
+AskedDurability: TypeAlias = Literal["auto", "process", "power-loss"]
+"""What is asked for; auto is power-loss for real devices, whose frames are unique."""
+
 REPLACE_TRIES: Final = 50 if sys.platform == "win32" else 1
 REPLACE_PAUSE_S: Final = 0.02
+
+
+def durability(asked: AskedDurability, *, real: bool) -> Durability:
+    """Return what acknowledged data must outlive; ``real`` tells of the devices.
+
+    >>> durability("auto", real=True), durability("process", real=True)
+    ('power-loss', 'process')
+    """
+    if asked == "auto":
+        return "power-loss" if real else "process"
+    return asked
 
 
 def existing_ancestor(path: Path) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from faro.errors import Problem
     from faro.model import RunNeeds
-    from faro.storage.disk import Durability
+    from faro.storage.disk import AskedDurability
     from faro.storage.layout import Layout
 
 
@@ -31,7 +31,8 @@ class OmeZarrWriter(RunWriter):
         The run folder; absent or empty.
     durability
         ``"process"``: acknowledged data outlives the process. ``"power-loss"``: every
-        frame, label and row is on the device before its method returns.
+        frame, label and row is on the device before its method returns. ``"auto"``:
+        the latter where the devices are real.
     free_bytes
         Returns the free bytes where a path is or would be.
     """
@@ -69,7 +70,7 @@ class OmeZarrWriterPlate(RunWriter):
         path: str | Path,
         *,
         wells: Mapping[int, str] | None = None,
-        durability: Durability = "process",
+        durability: AskedDurability = "auto",
         free_bytes: Callable[[Path], int] = disk.free_bytes,
     ) -> None:
         super().__init__(path, durability=durability, free_bytes=free_bytes)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from faro.errors import Problem
     from faro.model import RunNeeds
-    from faro.storage.disk import Durability
+    from faro.storage.disk import AskedDurability
     from faro.storage.layout import Layout
     from faro.storage.tifftree import Compression
 
@@ -45,7 +45,7 @@ class TiffWriter(RunWriter):
         path: str | Path,
         *,
         compression: Compression = "zstd",
-        durability: Durability = "process",
+        durability: AskedDurability = "auto",
         free_bytes: Callable[[Path], int] = disk.free_bytes,
     ) -> None:
         super().__init__(path, durability=durability, free_bytes=free_bytes)

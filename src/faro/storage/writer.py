@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.model import CellTable, RunNeeds, Stack
-    from faro.storage.disk import Durability
+    from faro.storage.disk import AskedDurability, Durability
     from faro.storage.imagetree import ImageTree
     from faro.storage.layout import Layout
 
@@ -64,7 +64,8 @@ class RunWriter(ABC):
         The run folder; absent or empty.
     durability
         ``"process"``: acknowledged data outlives the process. ``"power-loss"``: every
-        frame, label and row is on the device before its method returns.
+        frame, label and row is on the device before its method returns. ``"auto"``:
+        the latter where the devices are real.
     free_bytes
         Returns the free bytes where a path is or would be.
     """
@@ -75,11 +76,12 @@ class RunWriter(ABC):
         self,
         path: str | Path,
         *,
-        durability: Durability = "process",
+        durability: AskedDurability = "auto",
         free_bytes: Callable[[Path], int] = disk.free_bytes,
     ) -> None:
         self._layout = RunLayout(Path(path).absolute())
-        self._durability, self._free_bytes = durability, free_bytes
+        self._asked, self._free_bytes = durability, free_bytes
+        self._durability: Durability = "process"
         self._lock = threading.Lock()
         self._parts: _Parts | None = None
         self._closed = False
@@ -110,6 +112,7 @@ class RunWriter(ABC):
         problems = self._path_problems() + self._layout_problems(needs)
         if problems:
             raise StorageError(problems[0].what, remedy=problems[0].remedy)
+        self._durability = disk.durability(self._asked, real=needs.real_devices)
         disk.make_folder(layout.path)
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
         run_uuid = str(uuid.uuid4())

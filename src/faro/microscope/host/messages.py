@@ -298,6 +298,7 @@ class FactsNote(Schema):
     preset_binning: dict[str, str] = Field(default_factory=dict)
     dmd_camera_shape: tuple[int, int] | None = None
     dmd_optics: dict[str, str] = Field(default_factory=dict)
+    real_devices: bool = False
 
     def facts(self) -> HardwareFacts:
         """Return the facts themselves."""

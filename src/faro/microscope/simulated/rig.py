@@ -158,7 +158,9 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
 
     def facts(self) -> HardwareFacts:
         """Return what the instrument can do, read now."""
-        return replace(super().facts(), exposures_take_time=self._real_time_exposure)
+        takes_time = self._real_time_exposure
+        facts = super().facts()
+        return replace(facts, exposures_take_time=takes_time, real_devices=False)
 
     def describe(self) -> dict[str, Any]:
         """Return what every rig tells, and the settings of the simulation."""
