@@ -36,7 +36,7 @@ class StackBuffers:
         self.n_fresh = 0
 
     def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Return a writable array (C, Y, X) or (C, Z, Y, X), C-ordered, with anything in it."""
+        """Return a writable array, (C, Y, X) or (C, Z, Y, X), with anything in it."""
         kind = np.dtype(dtype)
         n_bytes = max(int(np.prod(shape)) * kind.itemsize, 1)
         memory = self._memory(n_bytes)
