@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pixels_crc32(pixels: npt.NDArray[Any]) -> int:
-    r"""Return the CRC-32 (as of zlib) of the values in C order, little-endian.
+    r"""Return the CRC-32 (as of zlib) of an array (Y, X), in C order, little-endian.
 
     >>> pixels_crc32(np.array([1, 2], np.uint16)) == zlib.crc32(b"\1\0\2\0")
     True
@@ -22,7 +22,7 @@ def pixels_crc32(pixels: npt.NDArray[Any]) -> int:
 
 
 def labels_crc32(labels: npt.NDArray[np.integer[Any]]) -> int:
-    """Return the CRC-32 of labels as 32-bit integers, whatever type they are stored in.
+    """Return the CRC-32 of labels (Y, X) as 32-bit integers, however they are stored.
 
     >>> small, large = np.array([0, 7], np.uint8), np.array([0, 7], np.int64)
     >>> labels_crc32(small) == labels_crc32(large)

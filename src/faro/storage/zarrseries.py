@@ -83,7 +83,7 @@ class GrowingArray:
         _done(place.write(values), self.path, f"write timepoint {timestep} of")
 
     def write_quickly(self, timestep: int, stack: npt.NDArray[Any]) -> None:
-        """Store a whole stack like `write`, with less work and more bytes.
+        """Store a stack (C, Y, X) like `write`, with less work and more bytes.
 
         Raises
         ------
