@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faro.analysis.adapters import LapTrackLinker, Relinked, TrackpyTracker
 from faro.analysis.cells import NotTrackedError, PixelCells, UnknownFeatureError
 from faro.analysis.features import (
     ErkKtrFeatures,
@@ -24,15 +25,18 @@ from faro.analysis.tracking import StreamingTracker, TrackEvents
 __all__ = [
     "ErkKtrFeatures",
     "IntensityFeatures",
+    "LapTrackLinker",
     "LocalThresholdSegmenter",
     "Matching",
     "NotTrackedError",
     "OtsuSegmenter",
     "PixelCells",
+    "Relinked",
     "SegmentationMethod",
     "StreamingTracker",
     "ThresholdSegmenter",
     "TrackEvents",
+    "TrackpyTracker",
     "UnknownFeatureError",
     "as_feature_extractor",
     "as_segmenter",

@@ -1,13 +1,19 @@
-"""Seeded movies of points with true tracks and divisions, for tracker tests."""
+"""Seeded movies of points with true tracks and divisions, for tracker tests.
+
+Cells push each other apart as those of the simulated microscope do
+(`faro.microscope.simulated`); they walk at random with a memory of their last step.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from faro.microscope.simulated.geometry import Box
+from faro.microscope.simulated.population import keep_apart
 from faro.testing.movie import scattered
 
 if TYPE_CHECKING:
@@ -60,6 +66,23 @@ class Scenario:
     jump_every: int = 0
 
 
+_MESSY = Scenario(
+    "misses and divisions",
+    miss_fraction=0.03,
+    false_fraction=0.02,
+    division_fraction=0.004,
+)
+SCENARIOS = (
+    Scenario("easy"),
+    _MESSY,
+    replace(_MESSY, name="long gaps", longest_gap=3),
+    replace(_MESSY, name="stage jumps", jump_px=30.0, jump_every=11),
+    replace(_MESSY, name="fast", speed_px=14.1),
+    replace(_MESSY, name="dense", n_cells=1000),
+)
+"""What trackers are compared on; fast cells move 10 px per frame and axis."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PointCells:
     """The cells of one frame as points: what a tracker looks at.
@@ -107,6 +130,7 @@ class _Colony:
         self._plan, self._rng = scenario, rng
         spacing = np.sqrt(np.prod(scenario.shape) / scenario.n_cells)
         self.yx = scattered(rng, scenario.shape, scenario.n_cells, 0.5 * spacing)
+        self._field = Box(0.0, 0.0, scenario.shape[1], scenario.shape[0])
         n = len(self.yx)
         self.step = rng.normal(0, scenario.speed_px / np.sqrt(2), (n, 2))
         self.log_area = np.log(_AREA_PX) + rng.normal(0, _CELLS_SD, n)
@@ -131,10 +155,18 @@ class _Colony:
         self.yx = np.clip(self.yx, 0, field_size)
         self.log_area = np.minimum(self.log_area + _GROWTH, self.full_size)
         self._divide()
+        self._keep_apart()
         if plan.jump_every and frame % plan.jump_every == 0:
             angle = rng.uniform(0, 2 * np.pi)
             length = plan.jump_px * rng.uniform(0.67, 1.33)
             self.shift = self.shift + length * np.array([np.sin(angle), np.cos(angle)])
+
+    def _keep_apart(self) -> None:
+        """Push cells that overlap away from each other, as the simulated dish does."""
+        radius = np.sqrt(np.exp(self.log_area) / np.pi)
+        crowd = {"y": self.yx[:, 0], "x": self.yx[:, 1], "radius": radius}
+        keep_apart(crowd, self._field)
+        self.yx = np.stack([crowd["y"], crowd["x"]], axis=1)
 
     def _divide(self) -> None:
         rng = self._rng

@@ -1,0 +1,8 @@
+"""Other projects' trackers behind our seams; each is an extra, imported on use."""
+
+from __future__ import annotations
+
+from faro.analysis.adapters.laptrack import LapTrackLinker, Relinked
+from faro.analysis.adapters.trackpy import TrackpyTracker
+
+__all__ = ["LapTrackLinker", "Relinked", "TrackpyTracker"]
