@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +39,33 @@ class PixelIndex:
     def __init__(
         self, labels: Labels, label: npt.NDArray[np.int32] | None = None
     ) -> None:
-        self.shape: tuple[int, int] = (int(labels.shape[0]), int(labels.shape[1]))
         flat = np.flatnonzero(labels != 0)
-        values = labels.ravel()[flat]
+        self._group(flat, labels.ravel()[flat], labels.shape, label)
+
+    @classmethod
+    def of_pixels(
+        cls,
+        flat: npt.NDArray[np.intp],
+        values: npt.NDArray[np.int32],
+        shape: tuple[int, ...],
+    ) -> Self:
+        """Return the index of pixels (M,), ascending, with their labels (M,) > 0.
+
+        For who has looked for them already; ``shape`` is (Y, X).
+        """
+        index = cls.__new__(cls)
+        index._group(flat, values, shape, None)
+        return index
+
+    def _group(
+        self,
+        flat: npt.NDArray[np.intp],
+        values: npt.NDArray[np.int32],
+        shape: tuple[int, ...],
+        label: npt.NDArray[np.int32] | None,
+    ) -> None:
+        """Sort pixels (M,) by their labels (M,)."""
+        self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
         # numpy sorts 16-bit integers by radix, several times faster than 32-bit ones
         narrow = int(values.max(initial=0)) < _SIXTEEN_BITS
         keys = values.astype(np.uint16) if narrow else values

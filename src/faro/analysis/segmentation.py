@@ -130,14 +130,13 @@ class LocalThresholdSegmenter:
         edge = 2 * max(round(self.diameter_px / 13), 1) + 1
         brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (edge, edge))
         mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, brush), np.uint8)
-        labels = split_clumps(
+        tenth = round(np.pi / 40 * self.diameter_px**2)
+        return split_clumps(
             mask,
             smoothing_px=max(self.diameter_px / 13, 0.5),
             reach_px=max(round(self.diameter_px / 6), 1),
+            min_area_px=tenth if self.min_area_px is None else self.min_area_px,
         )
-        tenth = round(np.pi / 40 * self.diameter_px**2)
-        smallest = tenth if self.min_area_px is None else self.min_area_px
-        return compacted(labels, smallest)
 
     def _threshold(self, smooth: Plane) -> Plane:
         """Return the grey level (Y, X) float32 above which a pixel is of a cell."""

@@ -32,7 +32,7 @@ class TrackpyTracker:
         Largest displacement between two timepoints; trackpy's ``search_range``.
     memory
         For how many frames a cell may be missing and keep its id.
-    adaptive_stop_px, adaptive_step
+    adaptive_stop_px, adaptive_step_fraction
         Where too many cells are within reach of each other, the reach is shrunk by
         this factor, down to this many px.
     """
@@ -43,10 +43,11 @@ class TrackpyTracker:
         memory: int = 3,
         *,
         adaptive_stop_px: float = 3.0,
-        adaptive_step: float = 0.95,
+        adaptive_step_fraction: float = 0.95,
     ) -> None:
         self.max_distance_px, self.memory = max_distance_px, memory
-        self.adaptive_stop_px, self.adaptive_step = adaptive_stop_px, adaptive_step
+        self.adaptive_stop_px = adaptive_stop_px
+        self.adaptive_step_fraction = adaptive_step_fraction
         self._linker: Any = None
         self._timestep: int | None = None
         self._last_id = 0
@@ -112,7 +113,7 @@ class TrackpyTracker:
             search_range=self.max_distance_px,
             memory=self.memory,
             adaptive_stop=self.adaptive_stop_px,
-            adaptive_step=self.adaptive_step,
+            adaptive_step=self.adaptive_step_fraction,
         )
         linker.init_level(yx, timestep)
         return linker
