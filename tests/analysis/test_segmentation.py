@@ -6,15 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from skimage.measure import label as skimage_label
+from skimage.segmentation import watershed
 
 from faro.analysis import (
+    BinarySegmenter,
+    BlobSegmenter,
     LocalThresholdSegmenter,
     OtsuSegmenter,
+    SeededSegmenter,
     ThresholdSegmenter,
     match_labels,
     warm_up,
 )
-from faro.analysis.clumps import compacted, connected, split_clumps
+from faro.analysis.clumps import compacted, connected, divided, peaks, split_clumps
 from faro.errors import ContractError
 from faro.testing.movie import synthetic_stack
 from faro.testing.segmenter import check_segmenter
@@ -22,7 +26,13 @@ from faro.testing.segmenter import check_segmenter
 
 @pytest.mark.parametrize(
     "segmenter",
-    [OtsuSegmenter(), ThresholdSegmenter(500), LocalThresholdSegmenter()],
+    [
+        BinarySegmenter(),
+        BlobSegmenter(),
+        LocalThresholdSegmenter(),
+        OtsuSegmenter(),
+        ThresholdSegmenter(500),
+    ],
     ids=lambda s: type(s).__name__,
 )
 def test_every_segmenter_keeps_the_contract(segmenter: object) -> None:
@@ -112,3 +122,53 @@ def test_labels_are_compacted_in_order_without_the_unfit() -> None:
 
 def test_warm_up_runs_without_a_frame() -> None:
     warm_up(n_threads=1)
+
+
+@pytest.mark.parametrize("n_cells", [75, 300])
+def test_clumps_are_split_as_a_watershed_of_the_whole_image_splits_them(
+    n_cells: int,
+) -> None:
+    truth = synthetic_stack((512, 512), n_cells, seed=13)[1]
+    mask = (truth > 0).view(np.uint8)
+    rng = np.random.default_rng(1)
+    depth = rng.integers(0, 30, mask.shape).astype(np.float32)  # many ties
+    seeds = peaks(depth + rng.random(mask.shape, np.float32), 6)
+    marks = connected((seeds & (mask > 0)).view(np.uint8), 8)[1]
+    plain = watershed(-depth, marks, mask=mask > 0)  # type: ignore[no-untyped-call]  # untyped library
+    n, alone = connected(mask)
+    plain = np.where(plain > 0, plain + n, alone)  # what holds no seed stays whole
+    ours = divided(mask, depth, seeds)
+    assert match_labels(plain, ours, 0.999).f1 == 1
+    assert ours.max() == len(np.unique(plain)) - 1 > 75
+
+
+def test_spots_are_found_at_their_size() -> None:
+    pixels, labels = synthetic_stack((512, 512), n_cells=150, seed=2, radius_px=5.0)
+    match = match_labels(labels, BlobSegmenter(diameter_px=10.0).segment(pixels[0]))
+    assert match.f1 >= 0.95
+    noise = np.random.default_rng(0).poisson(200, (512, 512)).astype(np.uint16)
+    assert not BlobSegmenter().segment(noise).any()
+
+
+def test_a_mask_is_labelled_as_it_is() -> None:
+    image = np.array([[0, 7, 0, 9], [0, 7, 0, 0]], np.uint8)
+    assert BinarySegmenter().segment(image).tolist() == [[0, 1, 0, 2], [0, 1, 0, 0]]
+
+
+def test_a_seeded_segmenter_keeps_the_contract() -> None:
+    check_segmenter(SeededSegmenter(), seeded=True)
+    with pytest.raises(ContractError, match="object of the same number"):
+        check_segmenter(lambda _pixels, seeds: seeds // 4, seeded=True)
+
+
+def test_cells_are_found_around_their_nuclei() -> None:
+    pixels, nuclei = synthetic_stack((256, 256), n_cells=20, seed=5)
+    shuffled = np.where(nuclei > 0, 7 * (50 - nuclei), 0).astype(np.int32)
+    cells = SeededSegmenter(sigma_px=1.0).segment(pixels[1], shuffled)
+    assert np.array_equal(cells[nuclei > 0], shuffled[nuclei > 0])
+    assert np.unique(cells).tolist() == np.unique(shuffled).tolist()
+    assert np.count_nonzero(cells) > 1.5 * np.count_nonzero(nuclei)
+    near = SeededSegmenter(max_distance_px=2.0).segment(pixels[1], shuffled)
+    assert np.count_nonzero(near) < 0.7 * np.count_nonzero(cells)
+    bright = SeededSegmenter(threshold=60_000).segment(pixels[1], shuffled)
+    assert np.array_equal(bright, shuffled)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from faro.analysis.adapters import LapTrackLinker, Relinked, TrackpyTracker
+from faro.analysis.blobs import BlobSegmenter
 from faro.analysis.cells import NotTrackedError, PixelCells, UnknownFeatureError
+from faro.analysis.cleaning import cleaned
 from faro.analysis.features import (
     ErkKtrFeatures,
     IntensityFeatures,
@@ -13,7 +15,9 @@ from faro.analysis.features import (
 from faro.analysis.labels import normalise_labels
 from faro.analysis.matching import Matching, match_labels
 from faro.analysis.method import SegmentationMethod, as_segmenter
+from faro.analysis.seeded import SeededSegmenter
 from faro.analysis.segmentation import (
+    BinarySegmenter,
     LocalThresholdSegmenter,
     OtsuSegmenter,
     ThresholdSegmenter,
@@ -23,6 +27,8 @@ from faro.analysis.statistics import hedges_g, permutation_test
 from faro.analysis.tracking import StreamingTracker, TrackEvents
 
 __all__ = [
+    "BinarySegmenter",
+    "BlobSegmenter",
     "ErkKtrFeatures",
     "IntensityFeatures",
     "LapTrackLinker",
@@ -32,6 +38,7 @@ __all__ = [
     "OtsuSegmenter",
     "PixelCells",
     "Relinked",
+    "SeededSegmenter",
     "SegmentationMethod",
     "StreamingTracker",
     "ThresholdSegmenter",
@@ -41,6 +48,7 @@ __all__ = [
     "as_feature_extractor",
     "as_segmenter",
     "checked_columns",
+    "cleaned",
     "hedges_g",
     "match_labels",
     "normalise_labels",

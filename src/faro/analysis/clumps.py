@@ -40,9 +40,7 @@ def split_clumps(
 ) -> Labels:
     """Return labels (Y, X) int32 of ``mask``, touching round cells apart.
 
-    Cells are told apart by the peaks of the distance to the background (watershed by
-    flooding, Meyer 1994). Labels are consecutive. Equal to a watershed of the whole
-    image, whose cost only the clumps cause here.
+    Cells are told apart by the peaks of the distance to the background.
 
     Parameters
     ----------
@@ -55,17 +53,55 @@ def split_clumps(
     min_area_px
         Smaller cells are dropped.
     """
-    n, labels = connected(mask)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     depth = np.asarray(cv2.GaussianBlur(distance, (0, 0), smoothing_px), np.float32)
-    seeds, is_clump = _seeds(mask, labels, n, depth, reach_px)
+    return divided(mask, depth, peaks(depth, reach_px), min_area_px)
+
+
+def peaks(depth: Plane, reach_px: int) -> npt.NDArray[np.bool_]:
+    """Return where ``depth`` (Y, X) is largest within a square of ``reach_px``."""
+    window = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
+    highest: npt.NDArray[np.bool_] = depth == cv2.dilate(depth, window)
+    return highest
+
+
+def divided(
+    mask: Bytes,
+    depth: Plane,
+    seeds: npt.NDArray[np.bool_],
+    min_area_px: int = 1,
+    *,
+    seeded_only: bool = False,
+) -> Labels:
+    """Return labels (Y, X) int32 of ``mask``; what holds several seeds is split.
+
+    A watershed by flooding (Meyer 1994) of the inverted ``depth``, which only what is
+    split pays for; equal to one of the whole image. Labels are consecutive.
+
+    Parameters
+    ----------
+    mask
+        (Y, X) uint8, 0 or 1; pixels that touch by an edge are together.
+    depth
+        (Y, X), high in the middle of an object.
+    seeds
+        (Y, X) one or several touching pixels for each object.
+    min_area_px
+        Smaller objects are dropped.
+    seeded_only
+        Also drop what holds no seed.
+    """
+    n, labels = connected(mask)
+    marks, n_seeds = _marked(mask, labels, n, seeds)
     flat = np.flatnonzero(mask.view(np.bool_))
     values = labels.ravel()[flat]
-    in_clump = np.flatnonzero(is_clump[values])
+    if seeded_only:
+        values *= n_seeds[values] > 0
+    in_clump = np.flatnonzero((n_seeds > 1)[values])
     if len(in_clump):
         at = flat[in_clump]
-        clumps = PixelIndex.of_pixels(at, values[in_clump], labels.shape)
-        parts = _flooded(clumps, depth.ravel(), seeds.ravel())
+        clumps = PixelIndex(labels, flat=at)
+        parts = _flooded(clumps, depth.ravel(), marks.ravel())
         labels.ravel()[clumps.flat] = parts + n
         values[in_clump] = labels.ravel()[at]
     labels.ravel()[flat] = _renumbered(values, min_area_px)
@@ -91,6 +127,7 @@ def _renumbered(
     """Return the labels (m,) of all pixels as 1, 2, ..., and 0 for unfit areas."""
     area = np.bincount(values)
     fit = area >= max(min_area_px, 1)
+    fit[:1] = False
     if max_area_px is not None:
         fit &= area <= max_area_px
     number = np.cumsum(fit, dtype=np.int32) * fit
@@ -98,17 +135,16 @@ def _renumbered(
     return fresh
 
 
-def _seeds(
-    mask: Bytes, labels: Labels, n: int, depth: Plane, reach_px: int
-) -> tuple[Labels, npt.NDArray[np.bool_]]:
-    """Return the numbered peaks (Y, X) and which labels (n,) have more than one."""
-    window = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
-    peak = (depth == cv2.dilate(depth, window)) & mask.view(np.bool_)
-    n_seeds, seeds = connected(peak.view(np.uint8), connectivity=8)
-    at = np.flatnonzero(peak)
-    home = np.zeros(n_seeds, np.int32)
-    home[seeds.ravel()[at]] = labels.ravel()[at]
-    return seeds, np.bincount(home[1:], minlength=n) > 1
+def _marked(
+    mask: Bytes, labels: Labels, n: int, seeds: npt.NDArray[np.bool_]
+) -> tuple[Labels, npt.NDArray[np.int64]]:
+    """Return the numbered seeds (Y, X) and how many each label (n,) has."""
+    seeds = seeds & mask.view(np.bool_)
+    n_marks, marks = connected(seeds.view(np.uint8), connectivity=8)
+    at = np.flatnonzero(seeds)
+    home = np.zeros(n_marks, np.int32)
+    home[marks.ravel()[at]] = labels.ravel()[at]
+    return marks, np.bincount(home[1:], minlength=n)
 
 
 def _flooded(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ class PixelIndex:
     label
         (n,) int32, ascending: the labels to list, also those without a pixel; every
         label of the image is among them. By default those that occur.
+    flat
+        (M,) ascending flat indices of the pixels to look at, for who has looked for
+        them already; none of them is background. By default all that are not.
 
     >>> index = PixelIndex(np.array([[0, 7, 7], [3, 0, 0]], np.int32))
     >>> index.label.tolist(), index.counts.tolist(), index.flat.tolist()
@@ -37,35 +40,15 @@ class PixelIndex:
     """
 
     def __init__(
-        self, labels: Labels, label: npt.NDArray[np.int32] | None = None
-    ) -> None:
-        flat = np.flatnonzero(labels != 0)
-        self._group(flat, labels.ravel()[flat], labels.shape, label)
-
-    @classmethod
-    def of_pixels(
-        cls,
-        flat: npt.NDArray[np.intp],
-        values: npt.NDArray[np.int32],
-        shape: tuple[int, ...],
-    ) -> Self:
-        """Return the index of pixels (M,), ascending, with their labels (M,) > 0.
-
-        For who has looked for them already; ``shape`` is (Y, X).
-        """
-        index = cls.__new__(cls)
-        index._group(flat, values, shape, None)
-        return index
-
-    def _group(
         self,
-        flat: npt.NDArray[np.intp],
-        values: npt.NDArray[np.int32],
-        shape: tuple[int, ...],
-        label: npt.NDArray[np.int32] | None,
+        labels: Labels,
+        label: npt.NDArray[np.int32] | None = None,
+        flat: npt.NDArray[np.intp] | None = None,
     ) -> None:
-        """Sort pixels (M,) by their labels (M,)."""
-        self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
+        self.shape: tuple[int, int] = (int(labels.shape[0]), int(labels.shape[1]))
+        if flat is None:
+            flat = np.flatnonzero(labels != 0)
+        values = labels.ravel()[flat]
         # numpy sorts 16-bit integers by radix, several times faster than 32-bit ones
         narrow = int(values.max(initial=0)) < _SIXTEEN_BITS
         keys = values.astype(np.uint16) if narrow else values

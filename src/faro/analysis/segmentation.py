@@ -41,6 +41,27 @@ def warm_up(n_threads: int = 1) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class BinarySegmenter:
+    """The image is a mask already: all that is not 0; connected pixels are one cell.
+
+    For masks that another program made, and for channels that are one.
+
+    Parameters
+    ----------
+    min_area_px
+        Smaller objects are dropped.
+    """
+
+    min_area_px: int = 1
+
+    def segment(self, pixels: PixelArray) -> Labels:
+        """Return labels (Y, X) int32 of one image (Y, X)."""
+        plane = one_plane(pixels, "BinarySegmenter")
+        mask = (plane != 0).view(np.uint8)
+        return compacted(connected(mask, 8)[1], self.min_area_px)
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdSegmenter:
     """Everything brighter than a fixed grey level; connected pixels are one cell.
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from faro.experiment.document_values import Plain, Words
-from faro.model import Schema
+from faro.model import LabelCleaning, Schema
 
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 """A duration in s, >= 0."""
@@ -95,10 +95,16 @@ class SegmenterPart(Component):
         ``labels_1``, ...
     use_channel
         Name or index of the channel; a list for a segmenter that takes several.
+    seeds
+        Name of a segmenter before it, whose labels it starts from.
+    cleaning
+        What is done to its labels afterwards.
     """
 
     name: str | None = None
     use_channel: ChannelChoice = 0
+    seeds: str | None = None
+    cleaning: LabelCleaning = LabelCleaning()
 
 
 AnyRig: TypeAlias = Annotated[Rig, _named("rig")]

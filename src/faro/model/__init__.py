@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faro.model.cells import CELL_UNITS, CellTable
+from faro.model.cleaning import LabelCleaning
 from faro.model.facts import HardwareFacts, RunNeeds, StackNeeds
 from faro.model.frame import Frame, FrameRole, ProjectionError, Stack, projected
 from faro.model.schema import Schema
@@ -24,6 +25,7 @@ __all__ = [
     "Frame",
     "FrameRole",
     "HardwareFacts",
+    "LabelCleaning",
     "Latency",
     "ProjectionError",
     "RunNeeds",

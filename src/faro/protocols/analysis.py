@@ -34,6 +34,20 @@ class Segmenter(Protocol):
         ...
 
 
+class ChainedSegmenter(Protocol):
+    """A segmenter that starts from the labels of another, like cells from nuclei.
+
+    A function ``segment(pixels, seeds)`` works as well. Threads as for `Segmenter`.
+    """
+
+    def segment(self, pixels: PixelArray, seeds: Labels, /) -> npt.NDArray[Any]:
+        """Return labels (Y, X), any integer or bool dtype; 0 is background.
+
+        ``pixels`` as for `Segmenter`; ``seeds`` is (Y, X) int32, read-only.
+        """
+        ...
+
+
 class Cells(Protocol):
     """The cells of one frame, shared by features, tracker and stimulator.
 

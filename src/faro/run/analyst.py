@@ -16,7 +16,7 @@ import numpy as np
 from faro.analysis import PixelCells
 from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision
 from faro.protocols import StimulationContext
-from faro.run.answers import answer_of, columns_of, labels_of
+from faro.run.answers import answer_of, columns_of
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class Analyst:
         done = Segmented()
         for index, method in enumerate(self._pipeline.segmenters):
             stage = f"segment/{method.name}"
-            labels = self._attempt(job, stage, partial(labels_of, method))
+            make = partial(method.labels_of, known=done.labels)
+            labels = self._attempt(job, stage, make)
             if labels is not None:
                 done.labels[method.name] = labels
             elif index == 0:

@@ -1,30 +1,17 @@
-"""What components answer, checked: labels, columns, light."""
+"""What components answer, checked: columns, light."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from faro.analysis import as_segmenter, checked_columns, normalise_labels
+from faro.analysis import checked_columns
 from faro.model import stimulus_from
 
 if TYPE_CHECKING:
-    from faro.analysis import PixelCells, SegmentationMethod
+    from faro.analysis import PixelCells
     from faro.model import Stack, Stimulus
     from faro.model.cells import Column
     from faro.protocols import FeatureExtractor, StimulationContext, Stimulator
-
-
-def labels_of(method: SegmentationMethod, stack: Stack) -> Any:
-    """Return the checked labels (Y, X) int32 of one segmenter."""
-    chosen = method.use_channel
-    if isinstance(chosen, list | tuple):
-        pixels = np.stack([stack.plane(channel) for channel in chosen])
-    else:
-        pixels = stack.plane(chosen)
-    result = as_segmenter(method.segmenter).segment(pixels)
-    return normalise_labels(result, stack.shape, method.name)
 
 
 def answer_of(

@@ -167,7 +167,13 @@ class PipelineMaker:
             place, name = f"segmenters[{number}]", label_name(segmenter, number)
             component: Any = self.made[place].component
             try:
-                method = SegmentationMethod(name, component, segmenter.use_channel)
+                method = SegmentationMethod(
+                    name,
+                    component,
+                    segmenter.use_channel,
+                    segmenter.seeds,
+                    segmenter.cleaning,
+                )
             except ContractError as error:
                 where = f"pipeline.{place}.name"
                 self.problems.append(Problem(where, error.problem, error.remedy))

@@ -105,6 +105,8 @@ class ImageProcessingPipeline:
                 {
                     "name": method.name,
                     "use_channel": method.use_channel,
+                    "seeds": method.seeds,
+                    "cleaning": method.cleaning.model_dump(),
                     "component": _described(method.segmenter),
                 }
                 for method in self.segmenters
@@ -138,6 +140,10 @@ def _methods(
         if method.name in names:
             what = f"two segmenters are called {method.name!r}."
             problems.append(Problem(where, what, "Give each a name of its own."))
+        if method.seeds is not None and method.seeds not in names:
+            what = f"there are no labels {method.seeds!r} to start from."
+            remedy = f"Name a segmenter before it: {sorted(names) or 'there is none'}."
+            problems.append(Problem(where, what, remedy))
         names.add(method.name)
         yield method
 

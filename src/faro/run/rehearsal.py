@@ -19,7 +19,7 @@ from faro.errors import FaroError, Problem
 from faro.experiment.refusal import nearest
 from faro.model import Stack
 from faro.protocols import StimulationContext
-from faro.run.answers import answer_of, columns_of, labels_of
+from faro.run.answers import answer_of, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -119,7 +119,8 @@ class _Trial:
                 remedy = f"Use one of: {names}, or its index."
                 self.problems.append(Problem(where, what, remedy))
             if not unknown:
-                found = self._tried(where, partial(labels_of, method, self.stack))
+                make = partial(method.labels_of, self.stack, self.labels)
+                found = self._tried(where, make)
                 if found is not None:
                     self.labels[method.name] = found
 

@@ -22,7 +22,9 @@ _SHAPE = (96, 120)
 _N_THREADS = 3
 
 
-def check_segmenter(segmenter: object, *, n_channels: int | None = None) -> None:
+def check_segmenter(
+    segmenter: object, *, n_channels: int | None = None, seeded: bool = False
+) -> None:
     """Raise ContractError where a segmenter breaks its promises; all are listed.
 
     Checked on cells, on noise, and on dark, saturated, one-pixel and small images, in
@@ -36,9 +38,14 @@ def check_segmenter(segmenter: object, *, n_channels: int | None = None) -> None
         Object with ``segment(pixels)``, or a function.
     n_channels
         For one that takes (C, Y, X): how many channels. None for (Y, X).
+    seeded
+        For one that takes seeds: it is given bright spots of the image, none in a
+        dark one; each must be in an object of the same number.
     """
     component = as_segmenter(segmenter)
     promises = Promises(segmenter, "faro.protocols.Segmenter")
+    if seeded:
+        component = _Seeding(component, promises)
     images = _images(n_channels)
     for name, image in images.items():
         labels = _labels(component, image, name, promises)
@@ -47,6 +54,25 @@ def check_segmenter(segmenter: object, *, n_channels: int | None = None) -> None
             promises.keep(n == 0, "A dark image holds no cell.", f"{n} cells")
     _same_from_all_threads(component, images["cells, uint16"], promises)
     promises.settle()
+
+
+class _Seeding:
+    """Gives a segmenter the seeds that it asks for, and looks after them."""
+
+    def __init__(self, segmenter: Any, promises: Promises) -> None:
+        self._segmenter, self._promises = segmenter, promises
+
+    def segment(self, pixels: PixelArray) -> Any:
+        """Return the labels (Y, X) of an image (Y, X) or (C, Y, X)."""
+        plane = pixels if pixels.ndim == 2 else pixels[0]
+        bright = plane > max(int(plane.max()) // 2, 1)
+        seeds = normalise_labels(bright, (plane.shape[0], plane.shape[1]))
+        seeds = np.where(seeds > 0, seeds + 3, 0).astype(np.int32)
+        seeds.setflags(write=False)
+        found = self._segmenter.segment(pixels, seeds)
+        kept = np.array_equal(np.asarray(found)[seeds > 0], seeds[seeds > 0])
+        self._promises.keep(kept, "A seed is in an object of the same number.")
+        return found
 
 
 def _images(n_channels: int | None) -> Mapping[str, PixelArray]:
