@@ -11,9 +11,10 @@ import json
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ import zarr
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
-from faro.model import FrameRole, RunNeeds, Stack
+from faro.model import FrameRole, RunNeeds, Stack, StackNeeds
 from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, open_run
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from faro.storage.writer import RunWriter
 
+OME = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
 WRITERS: dict[str, type[RunWriter]] = {
     "collection": OmeZarrWriter,
     "plate": OmeZarrWriterPlate,
@@ -56,6 +58,10 @@ NEEDS = RunNeeds(
     fov_names={0: "A1_0000", 1: "A1_0001", 2: "C12"},
     fov_positions_um={0: (100.0, -20.0, 3.5), 1: (400.0, -20.0, 3.5)},
 )
+
+
+N_Z = 3
+DEEP = np.random.default_rng(7).integers(1, 999, (2, N_Z, *SHAPE), dtype=np.uint16)
 
 
 def pixels_of(fov: int, timestep: int) -> np.ndarray[Any, Any]:
@@ -158,6 +164,49 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
 @pytest.fixture(params=[f"{w}-{m}" for w in WRITERS for m in MOMENTS])
 def run(request: pytest.FixtureRequest, runs: dict[str, Written]) -> Written:
     return runs[request.param]
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the image group of a run with a z axis, its labels found in 2-D."""
+    writer = OmeZarrWriter(tmp_path_factory.mktemp("deep") / "run")
+    planned = {fov: (StackNeeds(NEEDS.channels, N_Z, 0.5),) for fov in NEEDS.fovs}
+    writer.open(replace(NEEDS, stacks=planned), {})
+    stack = Stack(DEEP, NEEDS.channels, 0, 1, z_um=(3.5, 4.0, 4.5))
+    writer.store_stack(stack, {})
+    writer.store_labels("nuclei", 0, 1, labels_of(0, 0))
+    writer.store_labels("volumes", 0, 1, DEEP[0].astype(np.int32))
+    return writer.path / "images.ome.zarr" / "p000.ome.zarr"
+
+
+def test_a_z_axis_and_labels_that_stand_for_all_its_planes_are_valid(
+    deep: Path,
+) -> None:
+    for group, axes, scale, z_um in (
+        (deep, "tczyx", [30.0, 1.0, 0.5, 0.325, 0.325], 3.5),
+        (deep / "labels" / "volumes", "tzyx", [30.0, 0.5, 0.325, 0.325], 3.5),
+        # One plane as thick as the stack, its centre in the middle of it.
+        (deep / "labels" / "nuclei", "tzyx", [30.0, 1.5, 0.325, 0.325], 4.0),
+    ):
+        yaozarrs.validate_zarr_store(str(group))
+        ome: Any = yaozarrs.open_group(str(group)).attrs["ome"]
+        (multiscale,) = ome["multiscales"]
+        assert [axis["name"] for axis in multiscale["axes"]] == list(axes)
+        assert multiscale["axes"][-3] == {
+            "name": "z",
+            "type": "space",
+            "unit": "micrometer",
+        }
+        first, second = multiscale["datasets"][0]["coordinateTransformations"]
+        assert first["scale"] == scale
+        assert second["translation"][-3:] == [z_um, -20.0, 100.0]
+    root = ET.parse(deep / "frames.ome.xml").getroot()
+    planes = [plane.attrib for plane in root.iter(f"{OME}Plane")]
+    assert [(p["TheC"], p["TheZ"], p["PositionZ"]) for p in planes] == [
+        (c, z, z_um)
+        for c in "01"
+        for z, z_um in (("0", "3.5"), ("1", "4.0"), ("2", "4.5"))
+    ]
 
 
 def test_yaozarrs_validates_all(run: Written) -> None:
@@ -279,11 +328,11 @@ def crc(array: np.ndarray[Any, Any]) -> int:
 
 
 def test_napari_opens_roots_and_positions_with_scale_and_labels(
-    runs: dict[str, Written],
+    runs: dict[str, Written], deep: Path
 ) -> None:
     roots = [run.images for run in runs.values()]
     places = [place for run in runs.values() for place in run.places]
-    found = told_by(NAPARI, "napari_ome_zarr", [*roots, *places])
+    found = told_by(NAPARI, "napari_ome_zarr", [*roots, *places, deep])
     for run in runs.values():
         for fov, place in enumerate(run.places):
             image, *labels = found[str(place)]
@@ -300,12 +349,18 @@ def test_napari_opens_roots_and_positions_with_scale_and_labels(
         else:
             assert kinds.count("image") == 1
             assert layers[0]["shape"] == [N_PLANNED, 2, 2 * SHAPE[0], 2 * SHAPE[1]]
+    image, *labels = found[str(deep)]
+    assert image["shape"] == [N_PLANNED, 2, N_Z, *SHAPE]
+    assert image["scale"] == [30.0, 0.5, 0.325, 0.325]
+    scales = {layer["names"]: layer["scale"] for layer in labels}
+    assert scales["labels/labels/nuclei"] == [30.0, 1.5, 0.325, 0.325]
+    assert scales["labels/labels/volumes"] == image["scale"]
 
 
-def test_bioio_opens_positions_and_labels(runs: dict[str, Written]) -> None:
+def test_bioio_opens_positions_and_labels(runs: dict[str, Written], deep: Path) -> None:
     places = [place for run in runs.values() for place in run.places]
     labels = [place / "labels" / "nuclei" for place in places]
-    found = told_by(BIOIO, "bioio_ome_zarr", [*places, *labels])
+    found = told_by(BIOIO, "bioio_ome_zarr", [*places, *labels, deep])
     for run in runs.values():
         for fov, place in enumerate(run.places):
             image, nuclei = found[str(place)], found[str(place / "labels" / "nuclei")]
@@ -315,3 +370,7 @@ def test_bioio_opens_positions_and_labels(runs: dict[str, Written]) -> None:
             assert image["crc"] == crc(expected_pixels(fov))
             assert nuclei["shape"] == [N_PLANNED, 1, 1, *SHAPE]
             assert nuclei["crc"] == crc(expected_labels(fov))
+    expected = np.zeros((N_PLANNED, *DEEP.shape), np.uint16)
+    expected[1] = DEEP
+    assert found[str(deep)]["crc"] == crc(expected)
+    assert found[str(deep)]["shape"] == [N_PLANNED, 2, N_Z, *SHAPE]

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faro.errors import MissingFrameError, RunStateError, StorageError
-from faro.model import FrameRole, Stack
+from faro.model import FrameRole, Stack, StackNeeds
 from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
 
 if TYPE_CHECKING:
@@ -67,7 +67,21 @@ def stacks_of(make_stack: Callable[..., Stack]) -> list[Stack]:
         make_stack(1, 1, pixels=np.zeros((2, 24, 40), np.uint16)),
         make_stack(0, 1, role=FrameRole.STIM, channels=("Cyan", "Red")),
         make_stack(2, 7),
+        deep_stack(make_stack, 2, 4, 3),
+        deep_stack(make_stack, 2, 5, 5),
+        deep_stack(make_stack, 2, 6, 1),
     ]
+
+
+def deep_stack(
+    make_stack: Callable[..., Stack], fov: int, timestep: int, n_z: int
+) -> Stack:
+    """Return a stack with a z axis."""
+    rng = np.random.default_rng(n_z)
+    pixels = rng.integers(1, 99, (2, n_z, 24, 40), dtype=np.uint16)
+    z_um = tuple(3.5 + 0.5 * z for z in range(n_z))
+    more = {"z_um": z_um, "z_offsets_um": (0.0, 0.25)}
+    return make_stack(fov, timestep, pixels=pixels, **more)
 
 
 def assert_same(found: Stack, given: Stack) -> None:
@@ -76,6 +90,7 @@ def assert_same(found: Stack, given: Stack) -> None:
     for name in ("channels", "fov", "timestep", "role", "acquired_s", "exposures_ms"):
         assert getattr(found, name) == getattr(given, name), name
     assert found.position_um == given.position_um
+    assert (found.z_um, found.z_offsets_um) == (given.z_um, given.z_offsets_um)
     assert found.metadata == given.metadata
 
 
@@ -150,6 +165,37 @@ def test_labels_keep_every_id(
     assert not run.labels("tracks", 0, 3).any()
     with pytest.raises(MissingFrameError):
         run.labels("tracks", 0, 0)
+
+
+def test_stacks_of_one_moment_that_differ_in_planes_are_both_there(
+    kind: str, tmp_path: Path, planned: RunNeeds, make_stack: Callable[..., Stack]
+) -> None:
+    sink = WRITERS[kind](tmp_path / "deep")
+    two = (StackNeeds(("mCherry", "GFP"), 3, 0.5), StackNeeds(("BF",)))
+    sink.open(replace(planned, stacks=dict.fromkeys(planned.fovs, two)), {})
+    deep = deep_stack(make_stack, 0, 2, 3)
+    flat = make_stack(0, 2, channels=("BF",))
+    for stack in (deep, flat):
+        sink.store_stack(stack, {})
+    flat_labels, deep_labels = (
+        np.ones((24, 40), np.int32),
+        np.ones((3, 24, 40), np.int32),
+    )
+    sink.store_labels("nuclei", 0, 2, flat_labels)
+    sink.store_labels("volumes", 0, 2, deep_labels)
+    run = open_run(sink.path)
+    for found, stored in zip(run.stacks(0, 2), (deep, flat), strict=True):
+        assert_same(found, stored)
+    np.testing.assert_array_equal(run.frame(0, 2, "GFP"), deep.pixels[1])
+    np.testing.assert_array_equal(run.frame(0, 2, "GFP", z=2), deep.pixels[1, 2])
+    np.testing.assert_array_equal(run.frame(0, 2, "BF", z=0), flat.pixels[0])
+    assert run.labels("nuclei", 0, 2).shape == (24, 40)
+    assert run.labels("volumes", 0, 2).shape == (3, 24, 40)
+    frames = run.frames
+    assert frames["z"].tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert frames["z_um"].tolist() == [3.5, 4.0, 4.5, 3.75, 4.25, 4.75, 3.5]
+    with pytest.raises(StorageError, match="has shape"):
+        sink.store_labels("volumes", 0, 3, np.ones((2, 24, 40), np.int32))
 
 
 def test_more_ids_than_16_bits_hold(sink: RunWriter) -> None:

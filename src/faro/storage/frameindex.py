@@ -101,8 +101,9 @@ def _rows(line: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     }
     same |= {name: line.get(name) for name in ("lateness_s", "acquired_s")}
     same |= {"acquired_at": line.get("wall_ns"), "x_um": x_um, "y_um": y_um}
-    frames = zip(channels, indices, exposures, strict=False)
-    for channel, index, exposure_ms in frames:
+    offsets = line.get("z_offsets_um") or [0.0] * len(channels)
+    frames = zip(channels, indices, exposures, offsets, strict=False)
+    for channel, index, exposure_ms, offset_um in frames:
         for z, plane_um in enumerate(planes_um):
             yield {
                 **same,
@@ -110,5 +111,5 @@ def _rows(line: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "channel_index": index,
                 "exposure_ms": exposure_ms,
                 "z": z,
-                "z_um": plane_um,
+                "z_um": None if plane_um is None else plane_um + offset_um,
             }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from itertools import pairwise
+from math import isclose
 from typing import TYPE_CHECKING, Any, Final
 
 from faro.errors import StorageError
-from faro.model import FrameRole
+from faro.model import FrameRole, StackNeeds
 from faro.storage.layout import SeriesKey
-from faro.storage.ngff import DTYPE_MAX, ImageFacts, Place, SeriesFormat
+from faro.storage.ngff import DTYPE_MAX, N_PLANE_AXES, ImageFacts, Place, SeriesFormat
 from faro.storage.omexml import SeriesFacts, frames_by_series
 
 if TYPE_CHECKING:
@@ -166,7 +168,8 @@ class ImageStore:
                 number += 1
             if not number:
                 form = self._planned_format(stack.role, form)
-            series = self._create(SeriesKey(stack.fov, stack.role, number), form)
+            key = SeriesKey(stack.fov, stack.role, number)
+            series = self._create(key, form, _z_step_um(stack))
             self._list_series()
             self._make_room(stack.timestep)
             series.claim(stack.timestep)
@@ -195,21 +198,32 @@ class ImageStore:
         key = SeriesKey(fov)
         with self._lock:
             if key not in self._series:
-                form = replace(self._image_format(), shape=labels.shape)
-                self._create(key, form)
+                form = self._format(self._planned(fov)[0])
+                shape = (*form.shape[:-N_PLANE_AXES], *labels.shape[-N_PLANE_AXES:])
+                self._create(key, replace(form, shape=shape))
                 self._list_series()
             return self._series[key]
 
     def _plan(self, fov: int) -> None:
-        self._create(SeriesKey(fov), self._image_format())
+        for number, planned in enumerate(self._planned(fov)):
+            form = self._format(planned)
+            self._create(SeriesKey(fov, number=number), form, planned.z_step_um)
 
-    def _image_format(self) -> SeriesFormat:
+    def _planned(self, fov: int) -> tuple[StackNeeds, ...]:
+        """Return what the imaging stacks of a FOV will look like."""
         needs = self._needs
-        channels = needs.channels or (NO_CHANNEL,)
-        return SeriesFormat(channels, needs.image_shape, needs.image_dtype)
+        usual = StackNeeds(needs.channels or (NO_CHANNEL,))
+        return needs.stacks.get(fov) or (usual,)
+
+    def _format(self, planned: StackNeeds) -> SeriesFormat:
+        needs = self._needs
+        n_z = (planned.n_z,) if planned.n_z else ()
+        return SeriesFormat(
+            planned.channels, (*n_z, *needs.image_shape), needs.image_dtype
+        )
 
     def _planned_format(self, role: FrameRole, form: SeriesFormat) -> SeriesFormat:
-        """Return ``form`` with all planned channels of ``role``, if it has no other."""
+        """Return ``form`` with all planned channels of its role, if it has no other."""
         planned = {
             FrameRole.IMAGE: self._needs.channels,
             FrameRole.STIM: self._needs.stim_channels,
@@ -219,9 +233,11 @@ class ImageStore:
             return replace(form, channels=tuple(planned))
         return form
 
-    def _create(self, key: SeriesKey, form: SeriesFormat) -> Series:
-        needs = self._needs
-        place = Place(needs.pixel_size_um, needs.interval_s, self._position(key.fov))
+    def _create(
+        self, key: SeriesKey, form: SeriesFormat, z_step_um: float | None = None
+    ) -> Series:
+        needs, position_um = self._needs, self._position(key.fov)
+        place = Place(needs.pixel_size_um, needs.interval_s, position_um, z_step_um)
         title = needs.fov_names.get(key.fov) or f"p{key.fov:03d}"
         about = {
             "fov": key.fov,
@@ -271,6 +287,14 @@ def _windows(seen: list[dict[int, Window]], form: SeriesFormat) -> tuple[Window,
         _common([w[index] for w in seen if index in w], form.dtype)
         for index in range(len(form.channels))
     )
+
+
+def _z_step_um(stack: Stack) -> float | None:
+    """Return the distance between the planes of a stack, None if uneven or unknown."""
+    steps = [b - a for a, b in pairwise(stack.z_um)]
+    if not steps or not all(isclose(step, steps[0], abs_tol=1e-6) for step in steps):
+        return None
+    return abs(steps[0]) or None
 
 
 def _common(windows: list[Window], dtype: str) -> Window:

@@ -192,7 +192,7 @@ def _plane_attributes(
     line: Mapping[str, Any], form: SeriesFormat
 ) -> Iterator[dict[str, object]]:
     """Yield what is said about each plane of a stored stack."""
-    for channel, exposure_ms in _channels(line, form):
+    for channel, exposure_ms, offset_um in _channels(line, form):
         for z in range(form.n_z or 1):
             attributes: dict[str, object] = {
                 "TheZ": z,
@@ -203,7 +203,7 @@ def _plane_attributes(
                 attributes |= {"DeltaT": line["acquired_s"], "DeltaTUnit": "s"}
             if exposure_ms is not None:
                 attributes |= {"ExposureTime": exposure_ms, "ExposureTimeUnit": "ms"}
-            for axis, value in zip("XYZ", _position(line, z), strict=True):
+            for axis, value in zip("XYZ", _position(line, z, offset_um), strict=True):
                 if value is not None:
                     attributes[f"Position{axis}"] = value
                     attributes[f"Position{axis}Unit"] = MICROMETRE
@@ -212,17 +212,20 @@ def _plane_attributes(
 
 def _channels(
     line: Mapping[str, Any], form: SeriesFormat
-) -> Iterator[tuple[int, float | None]]:
-    """Yield index and exposure (ms) of the stored channels."""
+) -> Iterator[tuple[int, float | None, float]]:
+    """Yield index, exposure (ms) and offset in z (um) of the stored channels."""
     stored = list(line.get("channels") or form.channels)
     indices = line.get("channel_indices")
     indices = indices or [form.channels.index(name) for name in stored]
     exposures = line.get("exposures_ms") or [None] * len(stored)
-    yield from zip(indices, exposures, strict=False)
+    offsets = line.get("z_offsets_um") or [0.0] * len(stored)
+    yield from zip(indices, exposures, offsets, strict=False)
 
 
-def _position(line: Mapping[str, Any], z: int) -> tuple[float | None, ...]:
+def _position(
+    line: Mapping[str, Any], z: int, offset_um: float
+) -> tuple[float | None, ...]:
     """Return stage (x, y, z) in um of plane ``z``, None where unknown."""
     x_um, y_um, z_um = line.get("position_um") or (None, None, None)
     planes_um = line.get("z_um")
-    return x_um, y_um, planes_um[z] if planes_um else z_um
+    return x_um, y_um, planes_um[z] + offset_um if planes_um else z_um

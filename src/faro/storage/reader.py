@@ -17,6 +17,7 @@ from faro.storage.layout import (
     SCHEMA_VERSION,
     RunLayout,
 )
+from faro.storage.ngff import N_PLANE_AXES
 from faro.storage.tiffread import TiffReader
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from faro.model import CellTable
     from faro.model.cells import Column
     from faro.model.frame import PixelArray
-    from faro.storage.frames import StoredImages
+    from faro.storage.frames import StoredImages, StoredStack
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -205,8 +206,14 @@ class Run:
         channel: str,
         *,
         role: FrameRole = FrameRole.IMAGE,
+        z: int | None = None,
     ) -> PixelArray:
-        """Return one stored frame (Y, X) or (Z, Y, X), uint8 or uint16.
+        """Return one stored frame (Y, X), uint8 or uint16; planes as (Z, Y, X).
+
+        Parameters
+        ----------
+        z
+            Index of the plane of a channel that has several; None for all of them.
 
         Raises
         ------
@@ -215,7 +222,8 @@ class Run:
         """
         for stored in self._frames.stacks(fov, timestep, role):
             if channel in stored.channels:
-                return stored.plane(channel)
+                planes = stored.plane(channel)
+                return planes if z is None else _plane(planes, z)
         raise self._missing(fov, timestep, role, channel)
 
     def stack(
@@ -223,7 +231,7 @@ class Run:
     ) -> Stack:
         """Return the stored frames of one FOV and timepoint, with times.
 
-        (C, Y, X) or (C, Z, Y, X).
+        (C, Y, X) or (C, Z, Y, X); where there are several, see `stacks`, the first.
 
         Raises
         ------
@@ -231,23 +239,39 @@ class Run:
             If none was acquired.
         """
         for stored in self._frames.stacks(fov, timestep, role):
-            line = self._line(stored.name, timestep)
-            x, y, z = line.get("position_um") or (None, None, None)
-            return Stack(
-                pixels=stored.read(),
-                channels=stored.channels,
-                fov=fov,
-                timestep=timestep,
-                role=role,
-                planned_s=line.get("planned_s") or 0.0,
-                acquired_s=line.get("acquired_s") or 0.0,
-                wall_ns=line.get("wall_ns") or 0,
-                exposures_ms=tuple(line.get("exposures_ms") or ()),
-                pixel_size_um=self.pixel_size_um,
-                position_um=(x, y, z),
-                metadata=line.get("metadata") or NOTHING,
-            )
+            return self._stack(stored, role)
         raise self._missing(fov, timestep, role)
+
+    def stacks(
+        self, fov: int, timestep: int, *, role: FrameRole = FrameRole.IMAGE
+    ) -> list[Stack]:
+        """Return all stacks of one FOV and timepoint; none if none was acquired.
+
+        There are several where channels differ in their planes, or where shape, type
+        or channels changed.
+        """
+        found = self._frames.stacks(fov, timestep, role)
+        return [self._stack(stored, role) for stored in found]
+
+    def _stack(self, stored: StoredStack, role: FrameRole) -> Stack:
+        line = self._line(stored.name, stored.timestep)
+        x, y, z = line.get("position_um") or (None, None, None)
+        return Stack(
+            pixels=stored.read(),
+            channels=stored.channels,
+            fov=stored.series.fov,
+            timestep=stored.timestep,
+            role=role,
+            planned_s=line.get("planned_s") or 0.0,
+            acquired_s=line.get("acquired_s") or 0.0,
+            wall_ns=line.get("wall_ns") or 0,
+            exposures_ms=tuple(line.get("exposures_ms") or ()),
+            pixel_size_um=self.pixel_size_um,
+            position_um=(x, y, z),
+            metadata=line.get("metadata") or NOTHING,
+            z_um=tuple(line.get("z_um") or ()),
+            z_offsets_um=tuple(line.get("z_offsets_um") or ()),
+        )
 
     def labels(
         self, name: str, fov: int, timestep: int
@@ -336,6 +360,13 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _plane(planes: PixelArray, z: int) -> PixelArray:
+    """Return plane ``z`` of (Z, Y, X); a frame (Y, X) is its own only plane."""
+    several: PixelArray = planes if planes.ndim > N_PLANE_AXES else planes[None]
+    plane: PixelArray = several[z]
+    return plane
 
 
 def _major(version: str) -> int:

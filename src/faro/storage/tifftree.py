@@ -179,6 +179,8 @@ class TiffSeries(Series):
             "acquired_s": stack.acquired_s,
             "exposures_ms": stack.exposures_ms,
             "position_um": stack.position_um,
+            "z_um": stack.z_um,
+            "z_offsets_um": stack.z_offsets_um,
         }
         title = f"{self.facts.faro['name']} t={stack.timestep}"
         facts = SeriesFacts(

@@ -164,7 +164,9 @@ class RunWriter(ABC):
     def store_labels(
         self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
     ) -> None:
-        """Store one label image (Y, X); a second one of the same place replaces it.
+        """Store one label image; a second one of the same place replaces it.
+
+        (Y, X), which stands for all planes of a stack with a z axis, or (Z, Y, X).
 
         Raises
         ------
@@ -326,6 +328,8 @@ def _frame_record(stack: Stack, series: str, indices: list[int]) -> dict[str, An
         "position_um": stack.position_um,
         "n_bytes": stack.pixels.nbytes,
     }
+    if stack.z_um:
+        record |= {"z_um": stack.z_um, "z_offsets_um": stack.z_offsets_um}
     if stack.metadata:
         record["metadata"] = stack.metadata
     return record
