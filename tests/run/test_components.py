@@ -79,7 +79,7 @@ def test_a_name_is_found_in_any_spelling(name: str) -> None:
     found = made(STIMULATOR, name, Place("x"), direction=[0, 1])
     assert found.component == PercentageOfCell(direction=(0.0, 1.0))
     assert found.path == "faro.stimulation:PercentageOfCell"
-    assert found.parameters == {"fraction": 0.3, "direction": [0, 1]}
+    assert found.parameters == {"fraction": 0.3, "direction": [0, 1], "end": "front"}
 
 
 def test_a_function_takes_parameters_beside_those_of_the_run(place: Place) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from faro.analysis.pixels import PixelIndex
 from faro.analysis.rings import ring_labels
 from faro.errors import ContractError, FaroError
+from faro.protocols.analysis import CellPixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,32 +146,48 @@ class PixelCells:
             self._rings[key] = ring
         return self._rings[key]
 
+    @property
+    def pixels(self) -> CellPixels:
+        """The pixels of all cells, grouped by cell, in raster order within a cell."""
+        index = self._index
+        return CellPixels(index.flat, index.rank, index.rows, index.columns)
+
     def half(
-        self, direction: tuple[float, float], fraction: float = 0.5
+        self, direction: npt.ArrayLike, fraction: npt.ArrayLike = 0.5
     ) -> npt.NDArray[np.bool_]:
         """Return a mask (Y, X): the ``fraction`` of each cell that is furthest along.
 
         Parameters
         ----------
         direction
-            (dy, dx), of any length but zero; (-1, 0) is up.
+            (dy, dx), of any length but zero; (-1, 0) is up. Or (n, 2), one per cell;
+            a cell whose direction is NaN stays dark.
         fraction
-            0 to 1, of the pixels of each cell. Pixels equally far along stay together.
+            0 to 1, of the pixels of each cell; one number or (n,). Pixels equally far
+            along stay together.
 
         Raises
         ------
         ContractError
             If the direction is no direction or the fraction is out of range.
         """
-        dy, dx = direction
-        length = float(np.hypot(dy, dx))
-        if not (np.isfinite(length) and length > 0 and 0 <= fraction <= 1):
-            problem = f"There is no fraction {fraction} of a cell along {direction}."
+        towards = np.asarray(direction, np.float64)
+        parts = np.asarray(fraction, np.float64)
+        lengths = np.hypot(towards[..., 0], towards[..., 1])
+        per_cell = towards.ndim == 2
+        good = (lengths > 0) | (np.isnan(lengths) & per_cell)
+        fits = towards.shape in {(2,), (len(self), 2)} and parts.ndim < 2
+        if not (fits and good.all() and ((parts >= 0) & (parts <= 1)).all()):
+            problem = f"There is no fraction {parts} of a cell along {direction!r}."
             remedy = "Use a direction (dy, dx) that is not zero and 0 <= fraction <= 1."
             raise ContractError(problem, remedy=remedy)
         index = self._index
-        along = index.rows * (dy / length) + index.columns * (dx / length)
-        return self._painted(index.furthest(along, fraction))
+        dy, dx = np.moveaxis(towards / lengths[..., None], -1, 0)
+        if per_cell:
+            parts = np.where(np.isnan(lengths), 0.0, parts)
+            dy, dx = np.nan_to_num(dy)[index.rank], np.nan_to_num(dx)[index.rank]
+        along = index.rows * dy + index.columns * dx
+        return self._painted(index.furthest(along, parts))
 
     def select(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return a mask (Y, X) of the cells where ``keep`` (n,) is true.

@@ -136,7 +136,7 @@ class PixelIndex:
         order = np.lexsort((values, self.rank))
         return values[order]
 
-    def furthest(self, along: Floats, fraction: float) -> npt.NDArray[np.intp]:
+    def furthest(self, along: Floats, fraction: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """Return the flat indices of the ``fraction`` of each cell with largest values.
 
         Pixels of equal value stay together, so at least that fraction is returned.
@@ -146,9 +146,10 @@ class PixelIndex:
         along
             (M,) float64, grouped by cell.
         fraction
-            0 to 1, of the pixels of each cell.
+            0 to 1, of the pixels of each cell; one number or (n,).
         """
-        if not len(self.flat) or fraction <= 0:
+        part = np.broadcast_to(np.asarray(fraction, np.float64), (len(self),))
+        if not len(self.flat) or not part.any():
             return np.empty(0, np.intp)
         lowest, highest = along.min(), along.max()
         scale = _LEVELS / max(float(highest - lowest), 1.0)
@@ -156,10 +157,11 @@ class PixelIndex:
         keys |= self.rank.astype(np.uint64) << np.uint64(32)
         ordered = np.sort(keys)
         # 0.3 * 10 is 3.0000000000000004: the millionth of a pixel asked for less
-        wanted = np.ceil(self.counts * fraction - 1e-6).astype(np.int64)
+        wanted = np.ceil(self.counts * part - 1e-6).astype(np.int64)
         wanted = np.clip(wanted, 1, self.counts)
-        cut = np.zeros(len(self), np.uint64)
+        cut = np.full(len(self), np.iinfo(np.uint64).max)
+        some = self.filled & (part > 0)
         at = self.starts + self.counts - wanted
-        cut[self.filled] = ordered[at[self.filled]]
+        cut[some] = ordered[at[some]]
         chosen: npt.NDArray[np.intp] = self.flat[keys >= np.repeat(cut, self.counts)]
         return chosen

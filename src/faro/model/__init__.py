@@ -15,6 +15,7 @@ from faro.model.stimulus import (
     Stimulus,
     stimulus_from,
 )
+from faro.model.tracks import TrackValues
 
 __all__ = [
     "CELL_UNITS",
@@ -34,6 +35,7 @@ __all__ = [
     "StackNeeds",
     "Stamps",
     "Stimulus",
+    "TrackValues",
     "projected",
     "stimulus_from",
 ]

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from faro.protocols.analysis import Cells, FeatureExtractor, Segmenter, Tracker
+from faro.protocols.analysis import (
+    CellPixels,
+    Cells,
+    FeatureExtractor,
+    Segmenter,
+    Tracker,
+)
 from faro.protocols.microscope import (
     FrameCallback,
     MaskWarp,
     Microscope,
     MissingCallback,
 )
-from faro.protocols.stimulation import StimulationContext, Stimulator
+from faro.protocols.stimulation import (
+    StimulationContext,
+    Stimulator,
+    Waits,
+    columns_needed,
+    needs_of,
+    waits_for,
+)
 from faro.protocols.storage import FrameSource, Sink
 
 __all__ = [
+    "CellPixels",
     "Cells",
     "FeatureExtractor",
     "FrameCallback",
@@ -25,4 +39,8 @@ __all__ = [
     "StimulationContext",
     "Stimulator",
     "Tracker",
+    "Waits",
+    "columns_needed",
+    "needs_of",
+    "waits_for",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,25 @@ class ChainedSegmenter(Protocol):
         ``pixels`` as for `Segmenter`; ``seeds`` is (Y, X) int32, read-only.
         """
         ...
+
+
+class CellPixels(NamedTuple):
+    """The pixels of all cells, grouped by cell, in raster order within a cell.
+
+    Attributes
+    ----------
+    flat
+        (M,) intp index into the raveled image.
+    cell
+        (M,) int32: which cell each pixel belongs to, as index into ``cells.label``.
+    row, column
+        (M,) int32, px.
+    """
+
+    flat: npt.NDArray[np.intp]
+    cell: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
+    column: npt.NDArray[np.int32]
 
 
 class Cells(Protocol):
@@ -112,12 +131,19 @@ class Cells(Protocol):
         ...
 
     def half(
-        self, direction: tuple[float, float], fraction: float = 0.5
+        self, direction: npt.ArrayLike, fraction: npt.ArrayLike = 0.5
     ) -> npt.NDArray[np.bool_]:
         """Return a mask (Y, X): the ``fraction`` of each cell that is furthest along.
 
-        ``direction`` is (dy, dx), of any length but zero.
+        ``direction`` is (dy, dx), of any length but zero, or (n, 2), one per cell,
+        where a cell without a direction (NaN) stays dark. ``fraction`` is one number
+        from 0 to 1, or (n,), one per cell.
         """
+        ...
+
+    @property
+    def pixels(self) -> CellPixels:
+        """The pixels of all cells, grouped by cell; for masks per cell."""
         ...
 
     def select(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -128,7 +154,9 @@ class Cells(Protocol):
         """Return the track ids as an image (Y, X) uint32, 0 background."""
         ...
 
-    def __getitem__(self, feature: str) -> Column:
+    def __contains__(self, feature: str, /) -> bool: ...
+
+    def __getitem__(self, feature: str, /) -> Column:
         """Return a feature of this frame, (n,), by column name."""
         ...
 

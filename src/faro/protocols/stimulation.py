@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
     from faro.model import Stack, Stimulus
     from faro.protocols.analysis import Cells, Labels
+
+
+class Waits(IntEnum):
+    """What must be ready before a stimulator is asked; each includes those before."""
+
+    NOTHING = 0
+    IMAGE = 1
+    LABELS = 2
+    TRACKS = 3
+
+
+_STEPS = {"image": Waits.IMAGE, "labels": Waits.LABELS, "tracks": Waits.TRACKS}
+
+
+def needs_of(stimulator: object) -> tuple[str, ...]:
+    """Return the ``needs`` of a stimulator; ``("tracks",)`` where it does not say."""
+    named = getattr(stimulator, "needs", None)
+    return ("tracks",) if named is None else tuple(named)
+
+
+def waits_for(stimulator: object) -> Waits:
+    """Return what must be ready before ``stimulator`` is asked.
+
+    A feature column is measured on tracked cells.
+
+    >>> waits_for(lambda context: True).name
+    'TRACKS'
+    """
+    steps = [_STEPS.get(name, Waits.TRACKS) for name in needs_of(stimulator)]
+    return max(steps, default=Waits.NOTHING)
+
+
+def columns_needed(stimulator: object) -> frozenset[str]:
+    """Return the feature columns that ``stimulator`` builds on."""
+    return frozenset(needs_of(stimulator)) - frozenset(_STEPS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,14 +57,17 @@ class StimulationContext:
     stack
         The images (C, Y, X), times and metadata of the frame.
     cells
-        Cells of the main segmenter with track ids and the features asked for by
-        ``needs``; None for a stimulator that needs only the image.
+        Cells of the main segmenter, with track ids and the features asked for by
+        ``needs``; None for a stimulator that needs no labels.
     labels
         Label images (Y, X) int32 by the name of their segmenter.
     metadata
         What the experiment says about this event (arm, treatment, ...).
     previous
         What was decided for the frame before, None if nothing.
+    memory
+        What this stimulator has noted on earlier frames of this FOV. It may write
+        here: JSON-able values, arrays, or `faro.model.TrackValues`. The run keeps it.
     """
 
     stack: Stack
@@ -36,6 +75,7 @@ class StimulationContext:
     labels: Mapping[str, Labels] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     previous: Stimulus | None = None
+    memory: MutableMapping[str, Any] = field(default_factory=dict)
 
     @property
     def fov(self) -> int:
@@ -52,19 +92,32 @@ class StimulationContext:
         """(Y, X) of the camera image."""
         return self.stack.shape
 
+    @property
+    def time_s(self) -> float:
+        """Planned time of the frame since the run started; the same in a replay."""
+        return self.stack.planned_s
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Edge of a camera pixel in the sample, None if unknown."""
+        return self.stack.pixel_size_um
+
 
 @runtime_checkable
 class Stimulator(Protocol):
     """Decides where light goes. A function ``stimulate(context)`` works as well.
 
     Called in frame order per FOV, on a worker thread. Optional attributes:
-    ``needs`` (names of feature columns that must be ready) and ``required_metadata``
-    (names that stimulation events must carry).
+    ``needs`` and ``required_metadata`` (names that stimulation events must carry).
+
+    ``needs`` says what must be ready before it is asked: ``()`` nothing, ``"image"``,
+    ``"labels"``, ``"tracks"``, or names of feature columns. What it does not name is
+    not waited for, and may not be there. Without ``needs``, tracks are waited for.
     """
 
     def stimulate(self, context: StimulationContext, /) -> object:
         """Return None (no light), True (whole field), a mask (Y, X) or a Stimulus.
 
-        A mask is bool or uint8 (0 to 255) in camera pixels.
+        A mask is bool or uint8 (0 to 255, grey levels are dose) in camera pixels.
         """
         ...

@@ -7,7 +7,7 @@ decision is published before any feature, table or label that it does not need.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from faro.analysis import PixelCells
 from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision
-from faro.protocols import StimulationContext
+from faro.protocols import StimulationContext, Waits, waits_for
+from faro.run.ahead import Ahead
 from faro.run.answers import answer_of, columns_of
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 
@@ -43,6 +44,7 @@ class _FovState:
 
     tracker: Tracker
     previous: Stimulus | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
 
 
@@ -68,12 +70,20 @@ class Analyst:
         self._late = tuple(f for f in pipeline.features if f not in self._early)
         self._fovs: dict[int, _FovState] = {}
         self._lock = threading.Lock()
+        self._waits = waits_for(pipeline.stimulator)
+        self._ahead = Ahead(self._decide_ahead)
         self.cells_seen = 0
+
+    def announce(self, job: FrameJob) -> None:
+        """Take note of a stack that is about to be segmented, in order per FOV."""
+        if job.decide_with is not None and self._waits <= Waits.IMAGE:
+            self._ahead.announce(job)
 
     def segment(self, job: FrameJob) -> Segmented:
         """Return the label images of a stack; runs on any worker."""
         stamps = job.stamps
         stamps.mark("started")
+        self._ahead.settle(job.stack.fov)
         done = Segmented()
         for index, method in enumerate(self._pipeline.segmenters):
             stage = f"segment/{method.name}"
@@ -102,8 +112,12 @@ class Analyst:
         """
         fov = self._state_of(job.stack.fov)
         job.stamps.mark("queued")
-        cells, columns, failed = self._cells_of(job, segmented, fov)
-        self._publish(job, self._decide(job, cells, segmented, fov, failed))
+        cells, failed = self._found(segmented), segmented.failed
+        if self._waits is Waits.LABELS:
+            self._publish(job, self._decide(job, cells, segmented, fov, failed))
+        cells, columns, failed = self._followed(job, cells, fov, failed)
+        if job.decide_with is None or self._waits is Waits.TRACKS:
+            self._publish(job, self._decide(job, cells, segmented, fov, failed))
         if cells is not None:
             columns |= self._measure(self._late, cells, job)[0]
         if not claim():
@@ -129,7 +143,8 @@ class Analyst:
             saved = self._fovs[stack.fov].saved
             if saved is not None:
                 fresh.restore(saved)
-            self._fovs[stack.fov] = _FovState(fresh, saved=saved)
+            memory = dict(self._fovs[stack.fov].memory)
+            self._fovs[stack.fov] = _FovState(fresh, memory=memory, saved=saved)
 
     def _publish(self, job: FrameJob, decision: Decision) -> None:
         """Tell and record a decision, unless there is one on this frame."""
@@ -142,17 +157,27 @@ class Analyst:
                 self._fovs[fov] = _FovState(self._pipeline.new_tracker())
             return self._fovs[fov]
 
-    def _cells_of(
-        self, job: FrameJob, segmented: Segmented, fov: _FovState
+    def _decide_ahead(self, job: FrameJob) -> None:
+        """Decide on a frame that is not segmented yet."""
+        fov = self._state_of(job.stack.fov)
+        self._publish(job, self._decide(job, None, Segmented(), fov, ""))
+
+    def _found(self, segmented: Segmented) -> PixelCells | None:
+        """Return the cells of the main segmenter, None where it failed."""
+        if segmented.failed:
+            return None
+        return PixelCells(segmented.labels[self._pipeline.segmenters[0].name])
+
+    def _followed(
+        self, job: FrameJob, cells: PixelCells | None, fov: _FovState, failed: str
     ) -> tuple[PixelCells | None, dict[str, Column], str]:
         """Return the tracked cells, the columns the mask needs, and what failed."""
-        if segmented.failed:
-            return None, {}, segmented.failed
-        main = self._pipeline.segmenters[0].name
-        cells = PixelCells(segmented.labels[main])
+        if cells is None:
+            return None, {}, failed
 
         def track(stack: Stack) -> bool:
             cells.set_tracks(fov.tracker.update(stack.timestep, cells))
+            cells.set_features({"parent_id": _parents(fov.tracker, cells)})
             return True
 
         if not self._attempt(job, "track", track):
@@ -192,8 +217,9 @@ class Analyst:
         if job.decide_with is not None and failed:
             reason = f"failed: {failed}"
         elif job.decide_with is not None:
+            labels, facts = segmented.labels, stack.metadata
             context = StimulationContext(
-                stack, cells, segmented.labels, stack.metadata, fov.previous
+                stack, cells, labels, facts, fov.previous, fov.memory
             )
             answer = self._attempt(
                 job, "stimulate", partial(answer_of, job.decide_with, context)
@@ -231,7 +257,7 @@ class Analyst:
         for name, labels in segmented.labels.items():
             self._recorder.labels(name, stack.fov, stack.timestep, labels)
         if cells is not None:
-            table = _table(stack, cells, _parents(fov.tracker, cells), columns)
+            table = _table(stack, cells, cells["parent_id"], columns)
             self._recorder.cells(stack.fov, stack.timestep, table)
             tracks = cells.track_image()
             self._recorder.labels("tracks", stack.fov, stack.timestep, tracks)

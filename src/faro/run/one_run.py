@@ -229,6 +229,8 @@ class OneRun:
         asked = (stack.fov, stack.timestep) in self._asked
         decide_with = self._pipeline.stimulator if asked else None
         job = FrameJob(stack, stamps, decide_with)
+        if self._analyst is not None:
+            self._analyst.announce(job)
         taken = self._lanes.submit(stack.fov, job)
         if taken is Taken.WAITED:
             logger.warning("The analysis is behind; the schedule slips.")

@@ -12,6 +12,7 @@ from faro.analysis import (
     as_feature_extractor,
 )
 from faro.errors import Problem, RefusedError
+from faro.protocols import columns_needed
 from faro.stimulation import as_stimulator
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ImageProcessingPipeline:
 
     def features_before_mask(self) -> tuple[FeatureExtractor, ...]:
         """Return the extractors that the stimulator builds on, in their order."""
-        needed = set(getattr(self.stimulator, "needs", ()) or ())
+        needed = set(columns_needed(self.stimulator)) if self.stimulator else set()
         early: set[int] = set()
         for index in reversed(range(len(self.features))):
             extractor = self.features[index]

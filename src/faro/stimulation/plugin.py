@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from faro.errors import ContractError
+from faro.protocols import needs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +25,12 @@ class FunctionStimulator:
     function
         Returns None, True, a mask or a Stimulus.
     needs, required_metadata
-        Feature columns and metadata that it builds on.
+        What must be ready, and the metadata that it builds on.
     """
 
     name: str
     function: Callable[[StimulationContext], object]
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ("tracks",)
     required_metadata: tuple[str, ...] = ()
 
     def stimulate(self, context: StimulationContext) -> object:
@@ -57,7 +58,7 @@ def as_stimulator(component: object) -> Stimulator:
             return FunctionStimulator(
                 name=getattr(component, "__qualname__", type(component).__qualname__),
                 function=component,
-                needs=tuple(getattr(component, "needs", ())),
+                needs=needs_of(component),
                 required_metadata=tuple(getattr(component, "required_metadata", ())),
             )
     kind = "a class, " if isinstance(component, type) else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faro.model import Stimulus, stimulus_from
+from faro.protocols import needs_of
 from faro.stimulation.plugin import as_stimulator
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class ShiftedMask:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Feature columns that the other stimulator builds on."""
-        return tuple(getattr(self.stimulator, "needs", ()) or ())
+        """What the other stimulator builds on."""
+        return needs_of(self.stimulator)
 
     @property
     def required_metadata(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from faro.analysis import PixelCells
 from faro.model import Stack, stimulus_from
-from faro.protocols import StimulationContext
+from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
 from faro.stimulation import as_stimulator
 from faro.testing.movie import synthetic_stack
 from faro.testing.promises import Promises
@@ -33,8 +33,8 @@ def check_stimulator(
     Checked on many cells, one cell and none: the answer is None, True, a mask (Y, X)
     of bool or uint8 in the shape of the camera image, or a Stimulus; the same frame
     gives the same answer, so that a run can be replayed; labels and image, which are
-    read-only, are left alone;
-    ``needs`` and ``required_metadata`` are names.
+    read-only, are left alone; it gets by with what its ``needs`` name; ``needs`` and
+    ``required_metadata`` are names.
 
     Parameters
     ----------
@@ -55,7 +55,9 @@ def check_stimulator(
     promises.keep(not lacking, "metadata= holds what it requires.", sorted(lacking))
     pixels, labels = synthetic_stack(_SHAPE, _N_CELLS, seed=4)
     pixels.setflags(write=False)
-    stack = Stack(pixels, _CHANNELS, fov=0, timestep=0, metadata=facts)
+    stack = Stack(
+        pixels, _CHANNELS, fov=0, timestep=0, pixel_size_um=0.65, metadata=facts
+    )
     one = np.where(labels == 1, labels, 0).astype(np.int32)
     frames = {
         "many cells": labels,
@@ -84,14 +86,24 @@ def _same_answer_twice(
 
 
 def _answer(stimulator: Stimulator, labels: Labels, stack: Stack) -> Stimulus | None:
-    """Return the checked answer to a frame with labels (Y, X)."""
+    """Return the checked answer to a frame with labels (Y, X).
+
+    It is given what its ``needs`` name and no more: who looks at tracks must say so.
+    """
     labels.setflags(write=False)
+    waits = waits_for(stimulator)
     cells = PixelCells(labels)
-    cells.set_tracks(np.arange(1, len(cells) + 1))
-    needs = tuple(getattr(stimulator, "needs", ()) or ())
-    cells.set_features({name: 1.0 + np.asarray(cells.area) % 7 for name in needs})
+    if waits >= Waits.TRACKS:
+        cells.set_tracks(np.arange(1, len(cells) + 1))
+        cells.set_features({"parent_id": np.zeros(len(cells), np.int64)})
+    area = 1.0 + np.asarray(cells.area) % 7
+    cells.set_features(dict.fromkeys(columns_needed(stimulator), area))
+    there = waits >= Waits.LABELS
     context = StimulationContext(
-        stack=stack, cells=cells, labels={"nuclei": labels}, metadata=stack.metadata
+        stack=stack,
+        cells=cells if there else None,
+        labels={"nuclei": labels} if there else {},
+        metadata=stack.metadata,
     )
     return stimulus_from(stimulator.stimulate(context), stack.shape)
 
