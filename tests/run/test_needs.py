@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from faro.errors import RefusedError
 from faro.run import Controller, ImageProcessingPipeline, RunLimits
 from faro.run.ahead import Ahead
 from faro.testing.discs import disc_sequence, segment_discs
@@ -115,34 +116,45 @@ def test_light_that_needs_no_cells_is_given_where_segmentation_fails(
 def test_memory_is_kept_from_frame_to_frame_of_a_fov(
     microscope: CannedMicroscope, sink: MemorySink
 ) -> None:
-    counts = []
+    class Counts:
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, int]] = []
 
-    def remember(context: StimulationContext) -> bool:
-        context.memory["n"] = context.memory.get("n", 0) + 1
-        counts.append((context.fov, context.memory["n"]))
-        return True
+        def stimulate(self, context: StimulationContext) -> bool:
+            context.memory["n"] = context.memory.get("n", 0) + 1
+            self.seen.append((context.fov, context.memory["n"]))
+            return True
 
-    pipeline = ImageProcessingPipeline(segment_discs, stimulator=remember)
+    counts = Counts()
+    pipeline = ImageProcessingPipeline(segment_discs, stimulator=counts)
     Controller(microscope, pipeline, writer=sink).run_experiment(
         disc_sequence(3, 2, stim_frames=range(3))
     )
-    assert sorted(counts) == [(fov, n) for fov in (0, 1) for n in (1, 2, 3)]
+    assert sorted(counts.seen) == [(fov, n) for fov in (0, 1) for n in (1, 2, 3)]
 
 
 def test_stimulators_are_told_the_parents(
     microscope: CannedMicroscope, sink: MemorySink
 ) -> None:
-    seen = []
+    stimulator = Asked("tracks")
+    run(microscope, sink, {"segmenters": segment_discs, "stimulator": stimulator})
+    (context,) = stimulator.seen
+    assert context.cells is not None
+    assert np.asarray(context.cells["parent_id"]).tolist() == [0, 0, 0]
 
-    def look(context: StimulationContext) -> None:
-        assert context.cells is not None
-        seen.append(np.asarray(context.cells["parent_id"]).tolist())
 
-    pipeline = ImageProcessingPipeline(segment_discs, stimulator=look)
-    Controller(microscope, pipeline, writer=sink).run_experiment(
-        disc_sequence(2, 1, stim_frames=range(2))
-    )
-    assert seen == [[0, 0, 0], [0, 0, 0]]
+def test_a_stimulator_that_needs_more_than_it_says_is_refused_before_the_run(
+    microscope: CannedMicroscope, sink: MemorySink
+) -> None:
+    class SaysTooLittle:
+        needs = ("labels",)
+
+        def stimulate(self, context: Any) -> Any:
+            return context.cells.select(context.cells.track_id == 1)
+
+    parts = {"segmenters": segment_discs, "stimulator": SaysTooLittle()}
+    with pytest.raises(RefusedError, match="have no track ids yet"):
+        run(microscope, sink, parts)
 
 
 class Job:

@@ -18,7 +18,7 @@ from faro.analysis import PixelCells
 from faro.errors import FaroError, Problem
 from faro.experiment.refusal import nearest
 from faro.model import Stack
-from faro.protocols import StimulationContext
+from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
 from faro.run.answers import answer_of, columns_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def rehearse(
     pixels.setflags(write=False)
     lit = next((e for e in events if e.has_stim and light), None)
     metadata = dict((lit or events[0]).metadata)
-    stack = Stack(pixels, channels, fov=0, timestep=0, metadata=metadata)
+    size_um = facts.pixel_size_um
+    stack = Stack(
+        pixels, channels, fov=0, timestep=0, pixel_size_um=size_um, metadata=metadata
+    )
     trial = _Trial(pipeline, stack)
     thread = threading.Thread(
         target=trial.carry_out,
@@ -133,6 +136,7 @@ class _Trial:
 
         def track() -> bool:
             cells.set_tracks(self.pipeline.new_tracker().update(0, cells))
+            cells.set_features({"parent_id": np.zeros(len(cells), np.int64)})
             return True
 
         if self._tried("pipeline/tracker", track) is None:
@@ -163,12 +167,20 @@ class _Trial:
         if mine is None:
             return
         stack = self.stack
-        context = StimulationContext(stack, cells, self.labels, stack.metadata)
+        context = self._context(mine, cells)
         self._tried(where, partial(answer_of, mine, context, stack))
+
+    def _context(self, stimulator: object, cells: PixelCells) -> StimulationContext:
+        """Return what ``stimulator`` waits for, and no more."""
+        waits, stack = waits_for(stimulator), self.stack
+        if waits < Waits.LABELS:
+            return StimulationContext(stack, metadata=stack.metadata)
+        found = cells if waits is Waits.TRACKS else PixelCells(cells.labels)
+        return StimulationContext(stack, found, self.labels, stack.metadata)
 
     def _look_for_columns(self, where: str, component: object) -> None:
         """Note columns that a component needs and none before it measures."""
-        for name in getattr(component, "needs", ()) or ():
+        for name in sorted(columns_needed(component)):
             if name not in self.columns:
                 what = f"{_name(component)} needs the column {name!r}, "
                 what += "which nothing before it measures."

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from faro.errors import ContractError
 
 if TYPE_CHECKING:
     from faro.protocols import Cells, StimulationContext
+
+Number: TypeAlias = float
+"""In whatever unit the setting has."""
 
 
 def checked_fraction(value: object, where: str) -> float:
@@ -19,7 +22,7 @@ def checked_fraction(value: object, where: str) -> float:
     raise ContractError(problem, remedy="Use a number from 0 to 1.")
 
 
-def checked_positive(value: float, where: str, *, zero: bool = False) -> float:
+def checked_positive(value: Number, where: str, *, zero: bool = False) -> float:
     """Return a finite number above 0, or raise ContractError."""
     if math.isfinite(value) and (value > 0 or (zero and value == 0)):
         return float(value)
@@ -47,19 +50,22 @@ def pixel_size_of(context: StimulationContext, asker: object) -> float:
     raise ContractError(problem, remedy=remedy)
 
 
-def one_length(px: float | None, um: float | None, where: str) -> None:
+def one_length(length_px: float | None, length_um: float | None, where: str) -> None:
     """Check that one of two lengths is given, and above 0."""
-    given = [value for value in (px, um) if value is not None]
+    given = [value for value in (length_px, length_um) if value is not None]
     if len(given) != 1:
-        problem = f"{where} is given as {px} px and {um} um."
+        problem = f"{where} is given as {length_px} px and {length_um} um."
         raise ContractError(problem, remedy="Give one of the two.")
     checked_positive(given[0], where)
 
 
 def in_px(
-    px: float | None, um: float | None, context: StimulationContext, asker: object
+    length_px: float | None,
+    length_um: float | None,
+    context: StimulationContext,
+    asker: object,
 ) -> float:
     """Return a length that is given in one of two units, px."""
-    if px is not None:
-        return px
-    return (um or 0.0) / pixel_size_of(context, asker)
+    if length_px is not None:
+        return length_px
+    return (length_um or 0.0) / pixel_size_of(context, asker)
