@@ -118,3 +118,17 @@ def test_the_demo_as_a_person_starts_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "loop minus control" in done.stdout
     assert (tmp_path / "faro-demo" / "report.png").is_file()
+
+
+def test_a_run_is_exported_for_fiji(demo_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tiffs"
+    done = CliRunner().invoke(
+        app, ["export", str(demo_run), "-o", str(out), "--position", "0"]
+    )
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in out.iterdir()}
+    assert {"p000.ome.tif", "p000_nuclei.ome.tif"} <= names
+    assert not any(name.startswith("p001") for name in names)
+    assert "files. In Fiji" in done.output
+    wrong = ["export", str(demo_run), "-o", str(out), "--compression", "gif"]
+    assert CliRunner().invoke(app, wrong).exit_code == 2

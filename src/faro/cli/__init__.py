@@ -89,6 +89,25 @@ def report(
 
 
 @app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the files.")
+    ] = None,
+    position: Annotated[
+        list[int] | None,
+        typer.Option(help="Index of a position; give it again for more. Default: all."),
+    ] = None,
+    compression: Annotated[
+        str, typer.Option(help="zlib, zstd or none; Fiji reads zlib and none.")
+    ] = "zlib",
+) -> None:
+    """Write a run, or some of its positions, as OME-TIFF files for Fiji."""
+    options = {"positions": position, "compression": compression}
+    _call("faro.cli.exporting", "run_export", directory, output, **options)
+
+
+@app.command()
 def devices(
     rig: Annotated[
         str | None, typer.Option(help="Name of a rig, or module:Class.")

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from faro.storage.export import export_ome_tiff
     from faro.storage.layout import RunLayout, next_free
     from faro.storage.omezarr import OmeZarrWriter, OmeZarrWriterPlate
     from faro.storage.opening import open_run
@@ -21,6 +22,7 @@ _HOMES = {
     "Run": "faro.storage.reader",
     "RunLayout": "faro.storage.layout",
     "TiffWriter": "faro.storage.tiff",
+    "export_ome_tiff": "faro.storage.export",
     "next_free": "faro.storage.layout",
     "open_run": "faro.storage.opening",
 }
@@ -31,6 +33,7 @@ __all__ = [
     "Run",
     "RunLayout",
     "TiffWriter",
+    "export_ome_tiff",
     "next_free",
     "open_run",
 ]

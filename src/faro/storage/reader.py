@@ -71,7 +71,7 @@ class Run:
         What ``run.json`` says; of a run of the public FARO project the same, as far as
         it can be told.
     images
-        Reads frames and labels.
+        Reads frames and labels, series by series.
     cells
         Reads the cell table.
     """
@@ -86,7 +86,7 @@ class Run:
         self._layout, self.info = layout, info
         self._needs: dict[str, Any] = info.get("needs") or {}
         self._journal = JournalReader(layout.journal)
-        self._frames, self._cell_source = images, cells
+        self.images, self._cell_source = images, cells
         self._lock = threading.Lock()
         self._lines: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._n_lines = 0
@@ -105,14 +105,20 @@ class Run:
     @property
     def fovs(self) -> tuple[int, ...]:
         """Position indices, ascending, planned or stored."""
-        return tuple(sorted({key.fov for key in self._frames.series()}))
+        return tuple(sorted({key.fov for key in self.images.series()}))
+
+    @property
+    def fov_names(self) -> dict[int, str]:
+        """Names of the positions that have one, as planned."""
+        names = self._needs.get("fov_names") or {}
+        return {int(fov): str(name) for fov, name in names.items()}
 
     @property
     def n_timepoints(self) -> int:
         """Length of the time axis: planned timepoints, or more where it grew."""
-        keys = [k for k in self._frames.series() if k.role is FrameRole.IMAGE]
+        keys = [k for k in self.images.series() if k.role is FrameRole.IMAGE]
         planned = int(self._needs.get("n_timepoints", 0))
-        return max(planned, *map(self._frames.n_timepoints, keys), 0)
+        return max(planned, *map(self.images.n_timepoints, keys), 0)
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -134,7 +140,7 @@ class Run:
     @property
     def label_names(self) -> tuple[str, ...]:
         """Names of the label images that some FOV has."""
-        names = (self._frames.label_names(fov) for fov in self.fovs)
+        names = (self.images.label_names(fov) for fov in self.fovs)
         found = dict.fromkeys(name for several in names for name in several)
         return tuple(found)
 
@@ -196,7 +202,7 @@ class Run:
         role: FrameRole = FrameRole.IMAGE,
     ) -> bool:
         """Return whether a frame is stored, of ``channel`` or of any."""
-        stacks = self._frames.stacks(fov, timestep, role)
+        stacks = self.images.stacks(fov, timestep, role)
         return any(channel is None or channel in s.channels for s in stacks)
 
     def frame(
@@ -220,7 +226,7 @@ class Run:
         MissingFrameError
             If it was not acquired.
         """
-        for stored in self._frames.stacks(fov, timestep, role):
+        for stored in self.images.stacks(fov, timestep, role):
             if channel in stored.channels:
                 planes = stored.plane(channel)
                 return planes if z is None else _plane(planes, z)
@@ -238,7 +244,7 @@ class Run:
         MissingFrameError
             If none was acquired.
         """
-        for stored in self._frames.stacks(fov, timestep, role):
+        for stored in self.images.stacks(fov, timestep, role):
             return self._stack(stored, role)
         raise self._missing(fov, timestep, role)
 
@@ -250,7 +256,7 @@ class Run:
         There are several where channels differ in their planes, or where shape, type
         or channels changed.
         """
-        found = self._frames.stacks(fov, timestep, role)
+        found = self.images.stacks(fov, timestep, role)
         return [self._stack(stored, role) for stored in found]
 
     def _stack(self, stored: StoredStack, role: FrameRole) -> Stack:
@@ -285,7 +291,7 @@ class Run:
         MissingFrameError
             If it was not stored.
         """
-        labels = self._frames.labels(name, fov, timestep)
+        labels = self.images.labels(name, fov, timestep)
         if labels is not None:
             return labels
         known = ", ".join(self.label_names) or "none"

@@ -1,0 +1,36 @@
+"""``faro export``: a run as OME-TIFF files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from faro.errors import StorageError
+from faro.storage import export_ome_tiff, open_run
+from faro.storage.tifftree import Compression
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def run_export(
+    console: Console,
+    directory: Path,
+    output: Path | None,
+    *,
+    positions: list[int] | None,
+    compression: str,
+) -> int:
+    """Write the files and name them; return the exit code."""
+    known = get_args(Compression)
+    if compression not in known:
+        problem = f"There is no compression {compression!r}."
+        raise StorageError(problem, remedy=f"Use one of: {', '.join(known)}.")
+    chosen: Any = compression
+    run = open_run(directory)
+    folder = output or Path(f"{run.path.name}-tiff")
+    files = export_ome_tiff(run, folder, fovs=positions, compression=chosen)
+    for path in files:
+        console.print(str(path), markup=False)
+    console.print(f"{len(files)} files. In Fiji: File > Import > Bio-Formats.")
+    return 0
