@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faro.run.controller import Controller
+from faro.run.handle import RunHandle, RunProgress
 from faro.run.jobs import BackgroundError
 from faro.run.late import LateMask
 from faro.run.limits import RunLimits
@@ -17,7 +18,9 @@ __all__ = [
     "ImageProcessingPipeline",
     "LateMask",
     "Notices",
+    "RunHandle",
     "RunLimits",
+    "RunProgress",
     "RunState",
     "RunSummary",
 ]

@@ -75,7 +75,7 @@ class EventFeed:
         self._closed = threading.Event()
         self._seq = 0
         self._timestep: int | None = None
-        self.exhausted = False
+        self.exhausted, self.lateness_s = False, 0.0
         self._events = self._run(planned)
 
     def __iter__(self) -> Iterator[useq.MDAEvent]:
@@ -112,7 +112,9 @@ class EventFeed:
         """Say that a position is begun now."""
         parts = self._parts
         started_s = parts.clock.now_s()
+        self.lateness_s = started_s - event.planned_s
         self._assembler.started(event, started_s)
+        parts.recorder.count("positions_begun")
         parts.notices.tell(parts.notices.acquiring.emit, event.timestep, event.fov)
         if event.timestep != self._timestep:
             self._timestep = event.timestep

@@ -49,6 +49,11 @@ class DecisionBoard:
             self._changed.wait_for(ready, timeout_s)
             return self._decisions.get(fov, {}).get(timestep)
 
+    def open(self) -> None:
+        """Let waiting begin again after `close`."""
+        with self._changed:
+            self._closed = False
+
     def close(self) -> None:
         """Wake everybody who waits."""
         with self._changed:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
 import threading
 from contextlib import ExitStack, nullcontext
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from faro.analysis import warm_up
 from faro.errors import RefusedError, RunStateError
-from faro.experiment import plan, waits
-from faro.experiment.waiting import WAIT
-from faro.logs import log_to_file
+from faro.experiment import RTMSequence, waits
 from faro.run.enter_key import enter_resumes
-from faro.run.gate import BY_HAND, CLOCK_POLICY
+from faro.run.gate import BY_HAND
+from faro.run.growing import GrowingPlan
+from faro.run.handle import RunHandle
 from faro.run.limits import RunLimits
 from faro.run.notices import Notices
-from faro.run.one_run import OneRun, RunParts
+from faro.run.one_run import RunParts
+from faro.run.open_run import OpenRun, warned
 from faro.run.preflight import preflight
 from faro.run.progress import ProgressLine
 from faro.run.state import RunState, StateMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from faro.errors import Problem
@@ -31,12 +31,10 @@ if TYPE_CHECKING:
     from faro.experiment.document import StepTimes
     from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
-    from faro.protocols.microscope import MaskWarp
     from faro.run.jobs import BackgroundError
-    from faro.run.one_run import RunSummary
+    from faro.run.one_run import OneRun, RunSummary
     from faro.run.pipeline import ImageProcessingPipeline
 
-logger = logging.getLogger(__name__)
 
 UNDER_WAY = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
 
@@ -79,7 +77,9 @@ class Controller:
         self._limits = limits or RunLimits()
         self._state = StateMachine()
         self._run: OneRun | None = None
-        self._lock = threading.Lock()
+        self._open: OpenRun | None = None
+        self._summary: RunSummary | None = None
+        self._lock, self._extending = threading.Lock(), threading.Lock()
         self.notices = Notices()
 
     @property
@@ -117,6 +117,28 @@ class Controller:
         parts = self._mic, self._pipeline, self._writer
         return preflight(events, *parts, stim_mode, times=self._times)
 
+    @overload
+    def run_experiment(
+        self,
+        events: Iterable[RTMEvent],
+        *,
+        stim_mode: str = ...,
+        progress: bool = ...,
+        notes: Mapping[str, Any] | None = ...,
+        finish: bool = ...,
+        block: Literal[True] = ...,
+    ) -> RunSummary: ...
+    @overload
+    def run_experiment(
+        self,
+        events: Iterable[RTMEvent],
+        *,
+        stim_mode: str = ...,
+        progress: bool = ...,
+        notes: Mapping[str, Any] | None = ...,
+        finish: bool = ...,
+        block: Literal[False],
+    ) -> RunHandle: ...
     def run_experiment(
         self,
         events: Iterable[RTMEvent],
@@ -124,7 +146,9 @@ class Controller:
         stim_mode: str = "current",
         progress: bool = False,
         notes: Mapping[str, Any] | None = None,
-    ) -> RunSummary:
+        finish: bool = True,
+        block: bool = True,
+    ) -> RunSummary | RunHandle:
         """Run an experiment; returns when it is done and stored.
 
         Parameters
@@ -138,25 +162,117 @@ class Controller:
             Show a live line in the terminal or notebook.
         notes
             JSON-able facts for the record (seed, operator, ...).
+        finish
+            Whether the run is closed at its end. Else it stays open for
+            `continue_experiment`, and `finish_experiment` closes it.
+        block
+            Whether to wait for the end. Else a `RunHandle` is returned as soon as the
+            run has been checked and begins.
 
         Raises
         ------
         RefusedError
             Before any light, with all problems.
         RunStateError
-            If a run is under way.
+            If a run is under way or open.
         KeyboardInterrupt
             After the run was stopped, dark, with what was acquired stored.
         """
-        listed = list(events)
-        self._state.move(RunState.RUNNING)
+        listed = events if isinstance(events, tuple | RTMSequence) else tuple(events)
+        self._state.move(RunState.RUNNING, start=RunState.IDLE)
         try:
-            return self._checked_run(
-                listed, stim_mode, dict(notes or {}), show=progress
-            )
-        finally:
-            self._state.try_move(RunState.FINISHING)
+            opened = self._opened(listed, stim_mode, dict(notes or {}))
+        except BaseException:
+            self._state.move(RunState.FINISHING)
             self._state.move(RunState.IDLE)
+            raise
+        carry_out = partial(opened.run.carry_out, finish=finish)
+        phase = partial(self._phase, opened, carry_out, show=progress, enter=block)
+        if block:
+            return phase()
+        return RunHandle(phase, self._state, opened.run.progress, self.stop_run)
+
+    def extend_experiment(self, events: Iterable[RTMEvent]) -> None:
+        """Let more events follow those of the run that is under way; any thread.
+
+        Their timesteps and starts are counted on from the end of the plan, as with
+        ``combine(..., axis="t")``. What is wrong with them leaves the run as it is.
+
+        Raises
+        ------
+        RefusedError
+            With all problems of ``events``.
+        RunStateError
+            If nothing runs, or the last position of the plan was begun already.
+        """
+        with self._extending:
+            self._running("extend")
+            opened = self._open
+            if opened is None:
+                raise self._nothing(verb="extend")
+            joined = opened.joined(events)
+            opened.enlarge(joined)
+            opened.run.plan.grow(joined)
+        timesteps = len({event.timestep for event in joined})
+        self.notices.tell(self.notices.extended.emit, len(joined), timesteps)
+
+    def continue_experiment(
+        self,
+        events: Iterable[RTMEvent],
+        *,
+        progress: bool = False,
+        finish: bool = False,
+    ) -> RunSummary:
+        """Run more events in the run that was left open; returns when they are done.
+
+        Trackers, clock and store go on. Timesteps are counted on; the first position
+        starts at once, or when it is due after what was planned before.
+
+        Parameters
+        ----------
+        events
+            An `RTMSequence`, or events from `combine`.
+        progress, finish
+            As for `run_experiment`.
+
+        Raises
+        ------
+        RefusedError
+            Before any light, with all problems; the run stays open.
+        RunStateError
+            If no run is open.
+        """
+        opened = self._open
+        if opened is None or self.state is not RunState.OPEN:
+            raise self._nothing(verb="continue")
+        joined = opened.joined(events)
+        self._state.move(RunState.RUNNING, start=RunState.OPEN)
+        opened.enlarge(joined)
+        opened.run.reopen(joined)
+        carry_out = partial(opened.run.carry_out, finish=finish)
+        return self._phase(opened, carry_out, show=progress)
+
+    def finish_experiment(self) -> RunSummary:
+        """Close the run that was left open; return what became of it.
+
+        A run that is closed already is left as it is.
+
+        Raises
+        ------
+        RunStateError
+            If there was no run, or one is under way.
+        """
+        opened = self._open
+        if opened is None or self.state is not RunState.OPEN:
+            if self.state is RunState.IDLE and self._summary is not None:
+                return self._summary
+            raise self._nothing(verb="finish")
+        self._state.move(RunState.FINISHING, start=RunState.OPEN)
+        try:
+            self._summary = opened.run.finish()
+        finally:
+            self._closed(opened)
+        return self._summary
 
     def stop_run(self) -> None:
         """End the run now: dark, with what was acquired stored; any thread.
@@ -169,8 +285,7 @@ class Controller:
         with self._lock:
             run = self._run
         if run is None or not self._state.try_move(RunState.STOPPING):
-            problem = f"There is no run to stop; the controller is {self.state}."
-            raise RunStateError(problem, remedy="Call run_experiment first.")
+            raise self._nothing(verb="stop")
         run.stop("stopped by the user")
 
     def pause(self, what_to_do: str = BY_HAND) -> None:
@@ -206,93 +321,75 @@ class Controller:
         with self._lock:
             run = self._run
         if run is None or self.state not in UNDER_WAY:
-            problem = f"There is no run to {verb}; the controller is {self.state}."
-            raise RunStateError(problem, remedy="Call run_experiment first.")
+            raise self._nothing(verb=verb)
         return run
 
-    def _checked_run(
-        self,
-        events: list[RTMEvent],
-        stim_mode: str,
-        notes: dict[str, Any],
-        *,
-        show: bool,
-    ) -> RunSummary:
-        problems, needed = self._preflight(events, stim_mode)
-        errors = [problem for problem in problems if problem.severity == "error"]
-        if errors or needed is None:
-            raise RefusedError(errors)
-        warnings = [str(problem) for problem in problems]
-        for warning in warnings:
-            logger.warning("%s", warning)
-        notes = {"warnings": warnings, **notes}
+    def _nothing(self, *, verb: str) -> RunStateError:
+        problem = f"There is no run to {verb}; the controller is {self.state}."
+        remedy = "Call run_experiment first"
+        if verb in {"continue", "finish"}:
+            remedy += ", with finish=False"
+        return RunStateError(problem, remedy=f"{remedy}.")
+
+    def _opened(
+        self, events: Iterable[RTMEvent], stim_mode: str, notes: dict[str, Any]
+    ) -> OpenRun:
+        """Check an experiment and create what it needs; nothing is acquired."""
+        listed = list(events)
+        problems, needed = self._preflight(listed, stim_mode)
+        notes = {"warnings": warned(problems), **notes}
+        if needed is None:
+            raise RefusedError(problems)
         if self._pipeline is not None:
             warm_up()
-        description = self._description(events, stim_mode, notes)
-        with ExitStack() as stack:
-            if self._writer is not None:
-                self._writer.open(needed, description)
-                stack.enter_context(log_to_file(self._writer.path / "run.log"))
-            stack.enter_context(self._progress(events, show=show))
-            run = self._new_run(events, stim_mode)
-            if any(wait.pause_before for wait in waits(events)):
-                stack.enter_context(enter_resumes(run.gate, self.notices))
-            steps = plan(events, stim_mode=stim_mode)
-            return run.carry_out(steps, needed.pixel_size_um)
-
-    def _new_run(self, events: list[RTMEvent], stim_mode: str) -> OneRun:
-        steps = plan(events, stim_mode=stim_mode)
-        asked = frozenset(s.mask_from for s in steps if s.mask_from is not None)
-        parts = RunParts(
-            self._mic,
-            self._pipeline,
-            self._writer,
-            self._limits,
-            self.notices,
-            self._state,
-        )
-        run = OneRun(parts, asked)
+        given = self._mic, self._pipeline, self._writer, self._limits
+        parts = RunParts(*given, self.notices, self._state)
+        plan = GrowingPlan(events, stim_mode)
+        opened = OpenRun(parts, plan, needed, self._times, notes)
         with self._lock:
-            self._run = run
-        return run
+            self._open, self._run, self._summary = opened, opened.run, None
+        return opened
+
+    def _phase(
+        self,
+        opened: OpenRun,
+        carry_out: Callable[[], RunSummary],
+        *,
+        show: bool,
+        enter: bool = True,
+    ) -> RunSummary:
+        """Carry out one phase; the run is open or closed afterwards.
+
+        With ``enter``, Enter in the terminal ends a pause.
+        """
+        events = opened.run.plan.events
+        with ExitStack() as stack:
+            stack.enter_context(self._progress(events, show=show))
+            if enter and any(wait.pause_before for wait in waits(events)):
+                stack.enter_context(enter_resumes(opened.run.gate, self.notices))
+            try:
+                summary = carry_out()
+            except BaseException:
+                self._closed(opened)
+                raise
+        self._summary = summary
+        if opened.run.finished:
+            self._closed(opened)
+        else:
+            self._state.move(RunState.OPEN)
+        return summary
+
+    def _closed(self, opened: OpenRun) -> None:
+        """Note that nothing follows."""
+        opened.close()
+        self._open = None
+        self._state.try_move(RunState.FINISHING)
+        self._state.move(RunState.IDLE)
 
     def _progress(
-        self, events: list[RTMEvent], *, show: bool
+        self, events: tuple[RTMEvent, ...], *, show: bool
     ) -> AbstractContextManager[object]:
         if not show:
             return nullcontext()
         timesteps = len({event.timestep for event in events})
         return ProgressLine(self.notices, len(events), timesteps)
-
-    def _description(
-        self, events: list[RTMEvent], stim_mode: str, notes: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return everything that says what this run is, JSON-able."""
-        first: dict[int, RTMEvent] = {}
-        for event in events:
-            first.setdefault(event.fov, event)
-        return {
-            "stim_mode": stim_mode,
-            "experiment": [event.words() for event in events],
-            "clock_policy": CLOCK_POLICY,
-            "fov_metadata": {str(p): _lasting(e.metadata) for p, e in first.items()},
-            "pipeline": self._pipeline.describe() if self._pipeline else None,
-            "microscope": self._mic.describe(),
-            "dmd_calibration": _calibration(self._mic.dmd),
-            "limits": dataclasses.asdict(self._limits),
-            **notes,
-        }
-
-
-def _lasting(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is said of a position and not of one moment."""
-    return {name: value for name, value in metadata.items() if name != WAIT}
-
-
-def _calibration(dmd: MaskWarp | None) -> dict[str, Any] | None:
-    """Return how masks are carried from camera to mirrors, None if they are not."""
-    if dmd is None:
-        return None
-    affine = getattr(dmd, "affine", None)
-    said = {"shape": dmd.shape, "camera_shape": getattr(dmd, "camera_shape", None)}
-    return {**said, "affine": None if affine is None else affine.tolist()}

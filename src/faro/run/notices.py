@@ -41,6 +41,8 @@ class Notices:
         (timestep, fov) when light was given.
     failed
         (timestep, fov, stage, message) when a component failed.
+    extended
+        (positions and timepoints, timepoints) in all, when a run was extended.
     finished
         (reason,) when the run ended.
     """
@@ -53,6 +55,7 @@ class Notices:
     analysed: ClassVar[Signal] = Signal(int, int, int)
     stimulated: ClassVar[Signal] = Signal(int, int)
     failed: ClassVar[Signal] = Signal(int, int, str, str)
+    extended: ClassVar[Signal] = Signal(int, int)
     finished: ClassVar[Signal] = Signal(str)
 
     def __init__(self) -> None:

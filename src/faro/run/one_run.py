@@ -15,6 +15,7 @@ from faro.run.assembler import Assembler
 from faro.run.board import DecisionBoard
 from faro.run.clock import RunClock
 from faro.run.gate import Gate
+from faro.run.handle import RunProgress
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
 from faro.run.late import Substitutes
@@ -22,15 +23,16 @@ from faro.run.recorder import Recorder
 from faro.run.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from useq import MDAEvent
 
-    from faro.experiment import PlannedEvent
+    from faro.experiment import RTMEvent
     from faro.model import Stack, Stamps
     from faro.model.frame import PixelArray
     from faro.protocols import Microscope, Sink
+    from faro.run.growing import GrowingPlan
     from faro.run.limits import RunLimits
     from faro.run.notices import Notices
     from faro.run.pipeline import ImageProcessingPipeline
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+COMPLETED = "completed"
 WAKE_S = 0.25
 """The main thread wakes this often, so that Ctrl-C is seen on Windows too."""
 
@@ -74,7 +77,7 @@ class RunSummary:
     @property
     def completed(self) -> bool:
         """Whether the whole plan was carried out."""
-        return self.reason == "completed"
+        return self.reason == COMPLETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,16 @@ class RunParts:
 
 
 class OneRun:
-    """The threads, queues and records of one run; used once.
+    """The threads, queues and records of one run, in one phase or several.
 
     Parameters
     ----------
     parts
         As given to the controller.
-    asked
-        The (fov, timestep) whose decision a stimulation will use.
+    plan
+        What is taken; it may grow.
+    pixel_size_um
+        Written into the stacks.
 
     Attributes
     ----------
@@ -105,23 +110,29 @@ class OneRun:
         Everything it writes down.
     gate
         Where it waits and is paused.
+    plan
+        As given.
+    finished
+        Whether nothing follows.
     """
 
-    def __init__(self, parts: RunParts, asked: frozenset[tuple[int, int]]) -> None:
+    def __init__(
+        self, parts: RunParts, plan: GrowingPlan, pixel_size_um: float | None
+    ) -> None:
         pipeline, sink, limits = parts.pipeline, parts.sink, parts.limits
         notices, microscope = parts.notices, parts.microscope
         self._microscope, self._limits, self._sink = microscope, limits, sink
-        self._pipeline, self._notices, self._asked = pipeline, notices, asked
+        self._pipeline, self._notices, self._state = pipeline, notices, parts.state
         self._clock, self._board = RunClock(), DecisionBoard()
-        self._stop_reason = ""
+        self.plan, self._pixel_size_um = plan, pixel_size_um
+        self._stop_reason, self._begun, self.finished = "", False, False
         self._feed: EventFeed | None = None
         self._acquisition_error: BaseException | None = None
         self._lock = threading.Lock()
-        self.recorder = recorder = Recorder(
+        self.recorder = Recorder(
             sink, self._clock, self._storage_failed, limits.writing, self._undecided
         )
-        dark = microscope.go_dark
-        self.gate = Gate(self._clock, recorder, notices, parts.state, dark)
+        self.gate = self._new_gate()
         self._workers = Workers(limits.n_workers)
         self._analyst: Analyst | None = None
         self._lanes: Lanes[FrameJob, Segmented] | None = None
@@ -136,6 +147,11 @@ class OneRun:
             )
             self._lanes = Lanes(self._workers, work, places)
 
+    def _new_gate(self) -> Gate:
+        dark = self._microscope.go_dark
+        parts = self.recorder, self._notices, self._state
+        return Gate(self._clock, *parts, dark)
+
     def stop(self, reason: str) -> None:
         """End the run now and go dark; any thread."""
         with self._lock:
@@ -149,18 +165,77 @@ class OneRun:
         self._microscope.cancel_mda()
         self._microscope.go_dark(reason)
 
-    def carry_out(
-        self, planned: Iterable[PlannedEvent], pixel_size_um: float | None
-    ) -> RunSummary:
-        """Run the plan to its end; return when everything is stored."""
+    def carry_out(self, *, finish: bool = True) -> RunSummary:
+        """Run the plan to its end; return when everything is stored.
+
+        Parameters
+        ----------
+        finish
+            Whether nothing follows. Else the run is left open, for `reopen` or
+            `finish`, unless it was ended before its plan was.
+        """
         assembler = Assembler(
             self._clock,
             self.recorder,
             self._notices,
             self._deliver,
             self._give_up,
-            pixel_size_um,
+            self._pixel_size_um,
         )
+        feed = self._new_feed(assembler)
+        with self._lock:
+            self._feed = feed
+        if self._stop_reason:
+            feed.close()
+        interrupted = self._acquire(feed, assembler)
+        self._drain(feed)
+        reason = self._reason(feed)
+        if interrupted is not None:
+            self.finish(reason)
+            raise interrupted
+        if finish or reason != COMPLETED:
+            return self.finish(reason)
+        return self._summary(reason)
+
+    def reopen(self, joined: tuple[RTMEvent, ...]) -> None:
+        """Let what follows the plan so far be carried out, now or when it is due."""
+        first = joined[len(self.plan.events)]
+        now_s = self._clock.now_s()
+        self.plan.grow(joined, reopen=True)
+        self._board.open()
+        self.gate = self._new_gate()
+        self.gate.shift_s = max(0.0, now_s - (first.min_start_time or 0.0))
+        self.recorder.note("continued", shift_s=self.gate.shift_s)
+
+    def finish(self, reason: str = COMPLETED) -> RunSummary:
+        """End the threads, write the summary, close the sink."""
+        self.finished = True
+        if self._lanes is not None:
+            self._lanes.close()
+        self._workers.close()
+        summary = self._summary(reason)
+        self.recorder.note("run_finished", reason=reason)
+        facts = {**_plain(summary), "counts": dict(self.recorder.counts)}
+        if not self.recorder.finish(facts, self._limits.drain_deadline_s):
+            logger.error("Not everything was written in time.")
+        self._notices.tell(self._notices.finished.emit, reason)
+        self._notices.flush(1.0)
+        return summary
+
+    def progress(self) -> RunProgress:
+        """Return how far the run is; any thread."""
+        feed, events = self._feed, self.plan.events
+        last_s = max((event.min_start_time or 0.0 for event in events), default=0.0)
+        return RunProgress(
+            n_done=self.recorder.counts.get("positions_begun", 0),
+            n_total=len(events),
+            now_s=self._clock.now_s() if self._begun else 0.0,
+            planned_end_s=last_s + self.gate.shift_s,
+            lateness_s=0.0 if feed is None else feed.lateness_s,
+            doing=self.gate.doing,
+        )
+
+    def _new_feed(self, assembler: Assembler) -> EventFeed:
         parts = LoopParts(
             self._microscope,
             self._clock,
@@ -175,17 +250,7 @@ class OneRun:
                 self.recorder,
             ),
         )
-        feed = EventFeed(planned, parts, assembler, self._limits.mask_deadline_s)
-        with self._lock:
-            self._feed = feed
-        if self._stop_reason:
-            feed.close()
-        self.recorder.note("run_started", wall_ns=self._clock.wall_ns_at(0.0))
-        interrupted = self._acquire(feed, assembler)
-        summary = self._finish(feed)
-        if interrupted is not None:
-            raise interrupted
-        return summary
+        return EventFeed(self.plan, parts, assembler, self._limits.mask_deadline_s)
 
     def _acquire(
         self, feed: EventFeed, assembler: Assembler
@@ -197,7 +262,7 @@ class OneRun:
         microscope.connect_frame(take)
         microscope.connect_missing(assembler.missing)
         try:
-            self._clock.start()
+            self._begin()
             thread = microscope.run_mda(feed)
             while thread.is_alive():
                 try:
@@ -211,6 +276,14 @@ class OneRun:
             microscope.disconnect_missing(assembler.missing)
             microscope.go_dark("the run ended")
         return interrupted
+
+    def _begin(self) -> None:
+        """Start the clock, once."""
+        if self._begun:
+            return
+        self._clock.start()
+        self._begun = True
+        self.recorder.note("run_started", wall_ns=self._clock.wall_ns_at(0.0))
 
     def _take(
         self,
@@ -226,7 +299,7 @@ class OneRun:
         if self._lanes is None or self._pipeline is None:
             self._give_up(stack.fov, stack.timestep, "there is no pipeline")
             return
-        asked = (stack.fov, stack.timestep) in self._asked
+        asked = (stack.fov, stack.timestep) in self.plan.asked
         decide_with = self._pipeline.stimulator if asked else None
         job = FrameJob(stack, stamps, decide_with)
         if self._analyst is not None:
@@ -248,31 +321,19 @@ class OneRun:
 
     def _undecided(self, fov: int, timestep: int) -> bool:
         """Return whether a mask is waited for that is not there yet."""
-        asked = (fov, timestep) in self._asked
+        asked = (fov, timestep) in self.plan.asked
         return asked and not self._board.knows(fov, timestep)
 
     def _give_up(self, fov: int, timestep: int, reason: str) -> None:
         now_s = self._clock.now_s()
         self._board.publish(Decision(fov, timestep, None, reason, now_s))
 
-    def _finish(self, feed: EventFeed) -> RunSummary:
-        """Wait for analysis and writing, write the summary, close the sink."""
+    def _drain(self, feed: EventFeed) -> None:
+        """Wait for the analysis; then no more is let through."""
         deadline_s = self._limits.drain_deadline_s
-        if self._lanes is not None:
-            if not self._lanes.drain(deadline_s):
-                self._note_undone(f"{self._lanes.in_flight} frames were not analysed")
-            self._lanes.close()
-        self._workers.close()
+        if self._lanes is not None and not self._lanes.drain(deadline_s):
+            self._note_undone(f"{self._lanes.in_flight} frames were not analysed")
         feed.close()
-        reason = self._reason(feed)
-        summary = self._summary(reason)
-        self.recorder.note("run_finished", reason=reason)
-        facts = {**_plain(summary), "counts": dict(self.recorder.counts)}
-        if not self.recorder.finish(facts, deadline_s):
-            logger.error("Not everything was written within %g s.", deadline_s)
-        self._notices.tell(self._notices.finished.emit, reason)
-        self._notices.flush(1.0)
-        return summary
 
     def _note_undone(self, what: str) -> None:
         error = TimeoutError(f"{what} within {self._limits.drain_deadline_s:g} s")
@@ -286,7 +347,7 @@ class OneRun:
         if error is not None:
             self.recorder.error(BackgroundError.of(error, stage="hardware"))
             return f"the acquisition failed: {error}"
-        return "completed" if feed.exhausted else "the acquisition ended early"
+        return COMPLETED if feed.exhausted else "the acquisition ended early"
 
     def _summary(self, reason: str) -> RunSummary:
         counts = self.recorder.counts

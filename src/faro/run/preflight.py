@@ -37,11 +37,10 @@ def preflight(
     synthetic image, asks the sink; nothing is created and no light is switched on.
     """
     facts = microscope.facts()
-    masked = pipeline is not None and getattr(pipeline.stimulator, "masked", True)
     problems = [*microscope.validate_hardware()]
-    problems += check(events, stim_mode=stim_mode, facts=facts, masked=masked)
+    problems += recheck(events, facts, pipeline, stim_mode, times=times)
+    problems += _rehearsed(events, facts, pipeline)
     problems += start_warnings(events, datetime.now(UTC))
-    problems += _pipeline_problems(events, facts, pipeline)
     problems += _frame_problems(microscope, facts)
     needed: RunNeeds | None = None
     if events:
@@ -49,6 +48,26 @@ def preflight(
         needed = needs(events, facts, labels)
         if sink is not None:
             problems += sink.problems(needed)
+    return problems, needed
+
+
+def recheck(
+    events: Sequence[RTMEvent],
+    facts: HardwareFacts,
+    pipeline: ImageProcessingPipeline | None,
+    stim_mode: str,
+    *,
+    times: StepTimes | None = None,
+) -> list[Problem]:
+    """Return what is wrong with events, by what is known of the microscope.
+
+    Neither the microscope nor a component is used, so a run may be under way.
+    """
+    masked = pipeline is not None and getattr(pipeline.stimulator, "masked", True)
+    problems = [*check(events, stim_mode=stim_mode, facts=facts, masked=masked)]
+    problems += _light_problems(events, pipeline)
+    if pipeline is not None:
+        problems += _missing_metadata(events, pipeline)
     if stim_mode in STIM_MODES:
         problems += schedule_problems(
             events,
@@ -56,26 +75,32 @@ def preflight(
             stim_mode=stim_mode,
             exposures_take_time=facts.exposures_take_time,
         )
-    return problems, needed
+    return problems
 
 
-def _pipeline_problems(
+def _light_problems(
+    events: Sequence[RTMEvent], pipeline: ImageProcessingPipeline | None
+) -> list[Problem]:
+    """Return whether events ask for light that nothing decides on."""
+    lit = any(event.has_stim for event in events)
+    if not lit or (pipeline is not None and pipeline.stimulator is not None):
+        return []
+    what = "the experiment stimulates, but nothing decides where."
+    remedy = "Give the pipeline a stimulator, for example WholeField()."
+    return [Problem("pipeline/stimulator", what, remedy)]
+
+
+def _rehearsed(
     events: Sequence[RTMEvent],
     facts: HardwareFacts,
     pipeline: ImageProcessingPipeline | None,
 ) -> list[Problem]:
-    """Return what is wrong with the components for these events."""
-    problems: list[Problem] = []
-    lit = any(event.has_stim for event in events)
-    if lit and (pipeline is None or pipeline.stimulator is None):
-        what = "the experiment stimulates, but nothing decides where."
-        remedy = "Give the pipeline a stimulator, for example WholeField()."
-        problems.append(Problem("pipeline/stimulator", what, remedy))
+    """Return what the components do wrong on a synthetic image."""
     if pipeline is None:
-        return problems
+        return []
     missing = _missing_metadata(events, pipeline)
     light = pipeline.stimulator is not None and not missing
-    return problems + missing + rehearse(pipeline, events, facts, light=light)
+    return rehearse(pipeline, events, facts, light=light)
 
 
 def _frame_problems(microscope: Microscope, facts: HardwareFacts) -> list[Problem]:

@@ -59,6 +59,7 @@ class ProgressLine:
         self._notices.waiting.connect(self._on_waiting)
         self._notices.scheduled.connect(self._on_scheduled)
         self._notices.paused.connect(self._on_paused)
+        self._notices.extended.connect(self._on_extended)
         self._notices.acquiring.connect(self._on_acquiring)
         self._notices.analysed.connect(self._on_analysed)
         self._notices.stimulated.connect(self._on_stimulated)
@@ -70,6 +71,7 @@ class ProgressLine:
         self._notices.waiting.disconnect(self._on_waiting)
         self._notices.scheduled.disconnect(self._on_scheduled)
         self._notices.paused.disconnect(self._on_paused)
+        self._notices.extended.disconnect(self._on_extended)
         self._notices.acquiring.disconnect(self._on_acquiring)
         self._notices.analysed.disconnect(self._on_analysed)
         self._notices.stimulated.disconnect(self._on_stimulated)
@@ -91,6 +93,10 @@ class ProgressLine:
 
     def _on_paused(self, what_to_do: str) -> None:
         self._state(f"paused: {what_to_do}")
+
+    def _on_extended(self, n_events: int, n_timepoints: int) -> None:
+        self._n_timepoints = n_timepoints
+        self._progress.update(self._task, total=n_events)
 
     def _on_acquiring(self, timestep: int, fov: int) -> None:
         self._state(f"t {timestep + 1}/{self._n_timepoints}, fov {fov}")

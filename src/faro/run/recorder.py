@@ -66,6 +66,11 @@ class Recorder:
         )
         self._writer = WriterThreads(events, policy)
 
+    def count(self, what: str) -> None:
+        """Count something of which there is no line of its own."""
+        with self._lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
+
     def note(self, kind: str, **facts: Any) -> None:
         """Write one line to the journal and count it."""
         with self._lock:

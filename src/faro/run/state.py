@@ -10,12 +10,17 @@ from faro.errors import RunStateError
 
 
 class RunState(StrEnum):
-    """Where a run is: waiting is for a time of day, paused for a person."""
+    """Where a run is.
+
+    Waiting is for a time of day, paused for a person. Open is between the phases of a
+    run that may be continued.
+    """
 
     IDLE = "idle"
     RUNNING = "running"
     WAITING = "waiting"
     PAUSED = "paused"
+    OPEN = "open"
     STOPPING = "stopping"
     FINISHING = "finishing"
 
@@ -23,9 +28,11 @@ class RunState(StrEnum):
 ENDINGS: Final = frozenset({RunState.STOPPING, RunState.FINISHING})
 LEGAL: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.IDLE: frozenset({RunState.RUNNING}),
-    RunState.RUNNING: frozenset({RunState.WAITING, RunState.PAUSED}) | ENDINGS,
+    RunState.RUNNING: frozenset({RunState.WAITING, RunState.PAUSED, RunState.OPEN})
+    | ENDINGS,
     RunState.WAITING: frozenset({RunState.RUNNING}) | ENDINGS,
     RunState.PAUSED: frozenset({RunState.RUNNING}) | ENDINGS,
+    RunState.OPEN: frozenset({RunState.RUNNING, RunState.FINISHING}),
     RunState.STOPPING: frozenset({RunState.FINISHING}),
     RunState.FINISHING: frozenset({RunState.IDLE}),
 }
@@ -50,16 +57,22 @@ class StateMachine:
         """The state at this moment."""
         return self._state
 
-    def move(self, then: RunState) -> None:
+    def move(self, then: RunState, *, start: RunState | None = None) -> None:
         """Go to ``then``.
+
+        Parameters
+        ----------
+        start
+            The only state to go from; any that the table allows if None.
 
         Raises
         ------
         RunStateError
-            If the table has no such move.
+            If the table has no such move, or the state is not ``start``.
         """
         with self._lock:
-            if then not in LEGAL[self._state]:
+            wrong = start is not None and self._state is not start
+            if wrong or then not in LEGAL[self._state]:
                 problem = f"A run that is {self._state} cannot become {then}."
                 ways = ", ".join(sorted(LEGAL[self._state]))
                 raise RunStateError(problem, remedy=f"It can become: {ways}.")

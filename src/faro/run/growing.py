@@ -1,0 +1,105 @@
+"""The plan of a run that may still grow: what is taken, and what comes after it."""
+
+from __future__ import annotations
+
+import threading
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from faro.errors import RunStateError
+from faro.experiment import combine, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from faro.experiment import PlannedEvent, RTMEvent
+
+
+class GrowingPlan:
+    """Planned exposures, one after the other; more events can follow. Thread-safe.
+
+    Parameters
+    ----------
+    events
+        An `RTMSequence`, or events from `combine`.
+    stim_mode
+        As for `faro.experiment.plan`.
+
+    Attributes
+    ----------
+    stim_mode
+        As given.
+    """
+
+    def __init__(self, events: Iterable[RTMEvent], stim_mode: str) -> None:
+        self._events, self.stim_mode = events, stim_mode
+        self._listed = tuple(events)
+        self._lock = threading.Lock()
+        self._steps: Iterator[PlannedEvent] = iter(())
+        self._n_steps = 0
+        self._asked: frozenset[tuple[int, int]] = frozenset()
+        self._ended = False
+        self._take_over(self._listed)
+
+    @property
+    def events(self) -> tuple[RTMEvent, ...]:
+        """All events so far, in execution order."""
+        return self._listed
+
+    @property
+    def asked(self) -> frozenset[tuple[int, int]]:
+        """The (fov, timestep) whose decision a stimulation will use."""
+        return self._asked
+
+    def __iter__(self) -> Iterator[PlannedEvent]:
+        return self
+
+    def __next__(self) -> PlannedEvent:
+        with self._lock:
+            try:
+                return next(self._steps)
+            except StopIteration:
+                self._ended = True
+                raise
+
+    def followed_by(self, events: Iterable[RTMEvent]) -> tuple[RTMEvent, ...]:
+        """Return all events if ``events`` came next; nothing is changed.
+
+        Raises
+        ------
+        ExperimentError
+            If they image other channels.
+        """
+        return combine(self._events, events, axis="t")
+
+    def grow(self, joined: tuple[RTMEvent, ...], *, reopen: bool = False) -> None:
+        """Go on to the end of ``joined``, which is what `followed_by` returned.
+
+        Parameters
+        ----------
+        reopen
+            Whether a plan that has come to its end goes on.
+
+        Raises
+        ------
+        RunStateError
+            If the last exposure was given out already.
+        """
+        with self._lock:
+            if self._ended and not reopen:
+                problem = "The run has come to the end of its plan."
+                remedy = "Extend it earlier, or run_experiment(..., finish=False)"
+                remedy += " and continue_experiment."
+                raise RunStateError(problem, remedy=remedy)
+            self._ended = False
+            self._take_over(joined)
+            self._events = joined
+
+    def _take_over(self, events: tuple[RTMEvent, ...]) -> None:
+        """Append the exposures of ``events`` that are not in the plan yet."""
+        steps = plan(events, stim_mode=self.stim_mode)
+        self._steps = chain(self._steps, islice(steps, self._n_steps, None))
+        counted = list(plan(events, stim_mode=self.stim_mode))
+        self._n_steps, self._listed = len(counted), events
+        asked = (step.mask_from for step in counted)
+        self._asked = frozenset(source for source in asked if source is not None)

@@ -1,0 +1,128 @@
+"""A run that goes on while its caller does something else."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faro.run.one_run import RunSummary
+    from faro.run.state import RunState, StateMachine
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    n_done, n_total
+        Positions and timepoints imaged, and planned.
+    now_s, planned_end_s
+        Seconds since the run started; planned start of the last position, with what
+        pauses have moved.
+    lateness_s
+        Actual minus planned start of the newest position.
+    doing
+        What holds the run up, in words; empty if nothing does.
+    """
+
+    n_done: int
+    n_total: int
+    now_s: float
+    planned_end_s: float
+    lateness_s: float
+    doing: str = ""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the last position is due, with the lateness of now."""
+        return max(0.0, self.planned_end_s + max(self.lateness_s, 0.0) - self.now_s)
+
+
+class RunHandle:
+    """A run under way, from ``run_experiment(..., block=False)``. Thread-safe.
+
+    Parameters
+    ----------
+    carry_out
+        Runs the experiment; called on a thread of its own.
+    state
+        Of the controller.
+    progress
+        Returns how far the run is.
+    stop
+        Ends it.
+    """
+
+    def __init__(
+        self,
+        carry_out: Callable[[], RunSummary],
+        state: StateMachine,
+        progress: Callable[[], RunProgress],
+        stop: Callable[[], None],
+    ) -> None:
+        self._carry_out, self._state = carry_out, state
+        self._progress, self._stop = progress, stop
+        self._summary: RunSummary | None = None
+        self._error: BaseException | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._run, name="faro-run", daemon=True).start()
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is."""
+        return self._state.now
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._over.is_set()
+
+    @property
+    def progress(self) -> RunProgress:
+        """How far the run is."""
+        return self._progress()
+
+    def stop(self) -> None:
+        """End the run now: dark, with what was acquired stored.
+
+        Raises
+        ------
+        RunStateError
+            If it is over.
+        """
+        self._stop()
+
+    def wait(self, timeout_s: float | None = None) -> RunSummary:
+        """Wait until the run is over; return what became of it.
+
+        Ctrl-C ends the waiting, not the run.
+
+        Raises
+        ------
+        TimeoutError
+            If it is not over after ``timeout_s``.
+        Exception
+            What ended the run, if something did.
+        """
+        if not self._over.wait(timeout_s):
+            message = f"The run is not over after {timeout_s:g} s; it is {self.state}."
+            raise TimeoutError(message)
+        if self._error is not None:
+            raise self._error
+        if self._summary is None:
+            message = "a run that is over has a summary or an error"
+            raise AssertionError(message)
+        return self._summary
+
+    def _run(self) -> None:
+        try:
+            self._summary = self._carry_out()
+        except BaseException as error:  # noqa: BLE001  told to whoever waits
+            self._error = error
+        finally:
+            self._over.set()
