@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from faro.run.controller import Controller
-from faro.run.handle import RunHandle, RunProgress
+from faro.run.handle import RunHandle
 from faro.run.jobs import BackgroundError
 from faro.run.late import LateMask
 from faro.run.limits import RunLimits
 from faro.run.notices import Notices
-from faro.run.one_run import RunSummary
 from faro.run.pipeline import ImageProcessingPipeline
 from faro.run.state import RunState
+from faro.run.summary import RunProgress, RunSummary
 
 __all__ = [
     "BackgroundError",

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
     from faro.run.jobs import BackgroundError
-    from faro.run.one_run import OneRun, RunSummary
+    from faro.run.one_run import OneRun
     from faro.run.pipeline import ImageProcessingPipeline
+    from faro.run.summary import RunSummary
 
 
 UNDER_WAY = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)

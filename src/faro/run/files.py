@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from faro.experiment import RTMEvent
     from faro.microscope.abstract import AbstractMicroscope
     from faro.run.limits import RunLimits
-    from faro.run.one_run import RunSummary
     from faro.run.pipeline import ImageProcessingPipeline
+    from faro.run.summary import RunSummary
 
 RUN_JSON = "run.json"
 KEY = "experiment_file"

@@ -3,44 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faro.run.one_run import RunSummary
     from faro.run.state import RunState, StateMachine
-
-
-@dataclass(frozen=True, slots=True)
-class RunProgress:
-    """How far a run is.
-
-    Attributes
-    ----------
-    n_done, n_total
-        Positions and timepoints imaged, and planned.
-    now_s, planned_end_s
-        Seconds since the run started; planned start of the last position, with what
-        pauses have moved.
-    lateness_s
-        Actual minus planned start of the newest position.
-    doing
-        What holds the run up, in words; empty if nothing does.
-    """
-
-    n_done: int
-    n_total: int
-    now_s: float
-    planned_end_s: float
-    lateness_s: float
-    doing: str = ""
-
-    @property
-    def left_s(self) -> float:
-        """Seconds until the last position is due, with the lateness of now."""
-        return max(0.0, self.planned_end_s + max(self.lateness_s, 0.0) - self.now_s)
+    from faro.run.summary import RunProgress, RunSummary
 
 
 class RunHandle:

@@ -15,16 +15,15 @@ from faro.run.assembler import Assembler
 from faro.run.board import DecisionBoard
 from faro.run.clock import RunClock
 from faro.run.gate import Gate
-from faro.run.handle import RunProgress
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
 from faro.run.late import Substitutes
 from faro.run.recorder import Recorder
+from faro.run.summary import COMPLETED, RunProgress, RunSummary, plain
 from faro.run.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from useq import MDAEvent
 
@@ -40,44 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-COMPLETED = "completed"
 WAKE_S = 0.25
 """The main thread wakes this often, so that Ctrl-C is seen on Windows too."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What became of a run.
-
-    Attributes
-    ----------
-    reason
-        ``"completed"``, or why it ended before its plan did.
-    n_stacks, n_cells
-        Complete imaging stacks and rows of the cell table.
-    n_stimulated, n_skipped
-        Stimulations that fired, and those for which nothing fired.
-    n_errors
-        Failures recorded while the run went on.
-    duration_s
-        From the first event to the last table row.
-    path
-        The run folder, None if the run was not stored.
-    """
-
-    reason: str
-    n_stacks: int
-    n_cells: int
-    n_stimulated: int
-    n_skipped: int
-    n_errors: int
-    duration_s: float
-    path: Path | None = None
-
-    @property
-    def completed(self) -> bool:
-        """Whether the whole plan was carried out."""
-        return self.reason == COMPLETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +178,7 @@ class OneRun:
         self._workers.close()
         summary = self._summary(reason)
         self.recorder.note("run_finished", reason=reason)
-        facts = {**_plain(summary), "counts": dict(self.recorder.counts)}
+        facts = {**plain(summary), "counts": dict(self.recorder.counts)}
         if not self.recorder.finish(facts, self._limits.drain_deadline_s):
             logger.error("Not everything was written in time.")
         self._notices.tell(self._notices.finished.emit, reason)
@@ -364,10 +327,3 @@ class OneRun:
 
     def _storage_failed(self, error: Exception) -> None:
         self.stop(f"storage failed: {error}")
-
-
-def _plain(summary: RunSummary) -> dict[str, Any]:
-    """Return a summary as JSON-able facts."""
-    names = ("reason", "n_stacks", "n_cells", "n_stimulated", "n_skipped", "n_errors")
-    facts = {name: getattr(summary, name) for name in names}
-    return {**facts, "duration_s": round(summary.duration_s, 3)}
