@@ -143,13 +143,37 @@ class StoragePart(Schema):
     path
         Folder of the run, from the folder of the file. If it is taken, a number is
         added. By default the name of the file with ``-run``.
+    layout
+        How the images lie there: an OME-Zarr ``"collection"`` of positions, an OME-Zarr
+        ``"plate"`` of wells, or ``"tiff"`` files.
     durability
         ``"process"``: what is acknowledged outlives the process. ``"power-loss"``: it
         outlives a power cut. ``"auto"``: the latter where the devices are real.
+    wells
+        Plate only: position index to well, where the names of the positions and the
+        plate plan do not say it.
+    compression
+        TIFF only: ``"zstd"`` by default, ``"zlib"`` or ``"none"``.
     """
 
     path: str | None = Field(default=None, min_length=1)
+    layout: Literal["collection", "plate", "tiff"] = "collection"
     durability: Literal["auto", "process", "power-loss"] = "auto"
+    wells: dict[str, str] | None = None
+    compression: Literal["zstd", "zlib", "none"] | None = None
+
+    @model_validator(mode="after")
+    def _says_what_its_layout_has(self) -> Self:
+        """Refuse words of another layout."""
+        for name, layout in (("wells", "plate"), ("compression", "tiff")):
+            if getattr(self, name) is not None and self.layout != layout:
+                message = f'Leave {name} out, or set layout = "{layout}"'
+                raise ValueError(message)
+        wrong = [place for place in self.wells or () if not place.isdecimal()]
+        if wrong:
+            message = f'Name positions by index: "0" = "A1", not {wrong[0]!r}'
+            raise ValueError(message)
+        return self
 
 
 class TreatmentsPart(Schema):

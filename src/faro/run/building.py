@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from faro.analysis import SegmentationMethod
 from faro.errors import ContractError, Problem, RefusedError
-from faro.experiment.document import Component, PipelinePart, Rig, SegmenterPart
+from faro.experiment.document import (
+    Component,
+    PipelinePart,
+    Rig,
+    SegmenterPart,
+    StoragePart,
+)
 from faro.experiment.document_problems import checked
 from faro.experiment.document_values import place_of
 from faro.microscope.abstract import AbstractMicroscope
@@ -31,9 +37,12 @@ from faro.run.components import (
 from faro.run.limits import RunLimits
 from faro.run.parameters import check_parameters, defaults_of
 from faro.run.pipeline import ImageProcessingPipeline
+from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from faro.protocols import Sink
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +145,18 @@ def limits_from(words: object) -> tuple[RunLimits, list[Problem]]:
             what = f"{name} is {value!r}."
             problems.append(Problem(f"limits.{name}", what, "Give more than 0."))
     return (RunLimits() if problems else RunLimits(**values)), problems
+
+
+def writer_from(part: StoragePart, path: Path) -> Sink:
+    """Return the writer of the layout that a file names; nothing is created."""
+    durability = part.durability
+    if part.layout == "plate":
+        wells = {int(fov): well for fov, well in (part.wells or {}).items()}
+        return OmeZarrWriterPlate(path, wells=wells, durability=durability)
+    if part.layout == "tiff":
+        compression = part.compression or "zstd"
+        return TiffWriter(path, compression=compression, durability=durability)
+    return OmeZarrWriter(path, durability=durability)
 
 
 def limits_words(limits: RunLimits) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from faro.run.building import (
     limits_from,
     limits_words,
     rig_from,
+    writer_from,
 )
 from faro.run.controller import Controller
-from faro.storage import OmeZarrWriter, open_run
+from faro.storage import open_run
 from faro.storage.layout import next_free
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Prepared:
 
     def controller(self, microscope: AbstractMicroscope, path: Path) -> Controller:
         """Return the controller of a run on an open microscope, stored at ``path``."""
-        writer = OmeZarrWriter(path, durability=self.document.storage.durability)
+        writer = writer_from(self.document.storage, path)
         return Controller(
             microscope,
             self.pipeline,
