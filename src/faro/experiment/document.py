@@ -182,7 +182,8 @@ class TreatmentsPart(Schema):
     Attributes
     ----------
     groups
-        Name to the words of a `faro.experiment.Treatment`.
+        Name to the words of a `faro.experiment.Treatment`; its times of light hold for
+        the phases that have ``stim_channels``.
     layout
         Place to the name of a group. A place is a well (``A1``), a block of wells
         (``"A1:B6"``), a position by its name or its index.

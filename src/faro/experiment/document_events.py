@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from faro.experiment.event import RTMEvent
 
 WAIT_REMEDY = "Write start_at or pause_before beside it: they hold for the first event."
+LIGHT = "stim_channels"
 FRAMES = ("stim_frames", "ref_frames")
 RANGE_WORDS = ("start", "stop", "step")
 RANGE_REMEDY = (
@@ -196,7 +197,7 @@ class _Reader:
         try:
             return arrange(
                 sequence,
-                self._groups,
+                self._groups_of(sequence),
                 None if part.layout is None else _placed(part.layout),
                 tables=tables,
                 seed=part.seed,
@@ -208,6 +209,14 @@ class _Reader:
                 where = place_of("treatments", where.split("/"))
                 self._wrong(where, problem.what, problem.remedy)
             return ()
+
+    def _groups_of(self, sequence: RTMSequence) -> list[Treatment]:
+        """Return the groups as they are in one phase: dark where all of it is dark."""
+        phases = self._words.get("phases") or ()
+        listed = [self._shared, *(p for p in phases if isinstance(p, dict))]
+        if sequence.stim_channels or not any(p.get(LIGHT) for p in listed):
+            return self._groups
+        return [g if g.stim_channels else g.in_the_dark() for g in self._groups]
 
     def _read_groups(self) -> Iterable[Treatment]:
         groups = {} if self._treatments is None else self._treatments.groups

@@ -116,8 +116,12 @@ def _sequence(model: Mapping[str, Any]) -> dict[str, Any]:
     several = _list_of(_ref("Channel"))
     told |= {"channels": several, "stim_channels": several, "ref_channels": several}
     told |= {"stim_frames": FRAMES, "ref_frames": FRAMES, "time_plan": TIME}
-    told["axis_order"] = {"enum": ["tpcz", "ptcz"]}
-    places = {"type": ["array", "object"], "items": {"anyOf": [PLACE, _place()]}}
+    told["axis_order"] = {"type": "string", "examples": ["tpcz", "ptcz"]}
+    places = {
+        "description": "A list, a plate plan, or a file of positions: {file = ...}.",
+        "type": ["array", "object"],
+        "items": {"anyOf": [PLACE, _place()]},
+    }
     told["stage_positions"] = places
     told |= WAITS
     return {"type": "object", "properties": told, "additionalProperties": False}

@@ -79,6 +79,12 @@ class Treatment(Refusing, BaseModel):
             said.setdefault("stim_exposure", None)
         return said
 
+    def in_the_dark(self) -> Treatment:
+        """Return this treatment without its times and exposures of light."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        kept = {n: v for n, v in said.items() if n not in {*SCHEDULE[:3], "name"}}
+        return Treatment(self.name, **kept)
+
 
 def assign(
     units: Iterable[Unit],

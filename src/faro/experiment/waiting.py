@@ -28,7 +28,7 @@ the schedule is kept; where it lasts longer, all later starts are moved by as mu
 """
 
 TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-FAR = timedelta(hours=12)
+FAR = timedelta(hours=20)
 KINDS = ("start_at", "pause_before")
 TIME_REMEDY = "Give '18:30', or a date and a zone: '2026-11-24T18:30:00+01:00'."
 
@@ -225,22 +225,22 @@ def start_warnings(events: Iterable[RTMEvent], now: datetime) -> list[Problem]:
         if "start_at" in said:
             text = said["start_at"]
             at = moment(text, latest)
-            what = _surprise(text, at, now)
             latest = max(latest, at)
-            if what:
-                where = f"{_place(event.timestep, event.fov)}/start_at"
-                found.append(Problem(where, what, TIME_REMEDY, "warning"))
+            where = f"{_place(event.timestep, event.fov)}/start_at"
+            found += _surprises(where, text, at, now)
     return found
 
 
-def _surprise(text: str, at: datetime, now: datetime) -> str:
-    """Return what may not be meant about a time; empty if nothing."""
+def _surprises(where: str, text: str, at: datetime, now: datetime) -> Iterator[Problem]:
+    """Yield what may not be meant about a time."""
     if at < now:
-        return f"{text} is over: nothing would be waited for."
-    if _time_of_day(text) is not None and at - now > FAR:
+        what = f"{text} is over: nothing would be waited for."
+        yield Problem(where, what, "Give a later time.", "warning")
+    elif _time_of_day(text) is not None and at - now > FAR:
         hours = (at - now).total_seconds() / 3600
-        return f"{text} is {hours:.1f} hours from now, on {at:%d %B}."
-    return ""
+        what = f"{text} is {hours:.1f} hours from now, on {at:%d %B}."
+        remedy = "Start before it, or give a date and a zone."
+        yield Problem(where, what, remedy, "warning")
 
 
 def _mistakes(where: str, said: object) -> Iterator[Problem]:

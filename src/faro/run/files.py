@@ -24,6 +24,7 @@ from faro.run.building import (
     writer_from,
 )
 from faro.run.controller import Controller
+from faro.run.position_files import with_positions
 from faro.storage import open_run
 from faro.storage.layout import next_free
 
@@ -204,8 +205,10 @@ def examine(
     source
         The file; folders in it are counted from its folder.
     """
-    document, problems = checked(words)
-    events, wrong = events_from(words)
+    words, problems = with_positions(words, source.parent)
+    document, refused = checked(words)
+    events, wrong = ((), []) if problems else events_from(words)
+    problems += refused
     said = words_of(document, full=True) if document is not None else words
     folder = _module_folder(words, source)
     rig = rig_from(said.get("microscope"), folder)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from faro.errors import StorageError
 from faro.experiment import RTMEvent
+from faro.experiment.waiting import WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +23,8 @@ def replayable_events(
     """Return the imaging events of a stored run, and what was left out.
 
     A replay takes what is stored: it exposes no reference channel that the source does
-    not hold, and gives no new light. All events start at once, so that a replay is as
-    fast as the loop.
+    not hold, and gives no new light. All events start at once and
+    nobody is waited for, so that a replay is as fast as the loop.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ def replayable_events(
     events = []
     for event in _stored_events(source):
         changes: dict[str, object] = {"ref_channels": (), "min_start_time": 0.0}
+        if WAIT in event.metadata:
+            kept = {k: v for k, v in event.metadata.items() if k != WAIT}
+            changes["metadata"] = kept
         _note(event.ref_channels, left_out)
         if not light:
             changes |= {"stim_channels": ()}
