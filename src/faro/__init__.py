@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         save_events,
         wait_before,
     )
+    from faro.experiment.document import ExperimentFile
+    from faro.experiment.document_text import load_experiment, save_experiment
     from faro.microscope import (
         DMD,
         AbstractMicroscope,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from faro.microscope.host import host
     from faro.rigs.pertzlab import Jungfrau, Moench, Niesen
     from faro.run import Controller, ImageProcessingPipeline
+    from faro.run.files import prepare
     from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
 
 __version__ = "0.1.0"
@@ -48,6 +51,7 @@ _HOMES = {
     "Channel": "faro.experiment",
     "Controller": "faro.run",
     "DMD": "faro.microscope",
+    "ExperimentFile": "faro.experiment.document",
     "FaroError": "faro.errors",
     "ImageProcessingPipeline": "faro.run",
     "Jungfrau": "faro.rigs.pertzlab",
@@ -73,9 +77,12 @@ _HOMES = {
     "events_from_table": "faro.experiment",
     "host": "faro.microscope.host",
     "load_events": "faro.experiment",
+    "load_experiment": "faro.experiment.document_text",
     "load_positions": "faro.experiment",
     "open_run": "faro.storage",
+    "prepare": "faro.run.files",
     "save_events": "faro.experiment",
+    "save_experiment": "faro.experiment.document_text",
     "wait_before": "faro.experiment",
 }
 
@@ -90,6 +97,7 @@ __all__ = [
     "AbstractMicroscope",
     "Channel",
     "Controller",
+    "ExperimentFile",
     "FaroError",
     "ImageProcessingPipeline",
     "Jungfrau",
@@ -115,9 +123,12 @@ __all__ = [
     "events_from_table",
     "host",
     "load_events",
+    "load_experiment",
     "load_positions",
     "open_run",
+    "prepare",
     "save_events",
+    "save_experiment",
     "wait_before",
 ]
 

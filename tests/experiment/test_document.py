@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import useq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faro.experiment import PowerChannel, RTMSequence, Treatment, arrange, combine
+from faro.experiment import (
+    PowerChannel,
+    RTMSequence,
+    Treatment,
+    Wait,
+    arrange,
+    combine,
+    waits,
+)
 from faro.experiment.document import Component, ExperimentFile, words_of
 from faro.experiment.document_events import events_of
 from faro.experiment.document_problems import checked, moved
 from faro.experiment.document_text import (
     document_from,
     format_of,
+    load_experiment,
     parsed,
     read_data,
+    save_experiment,
     text_of,
 )
 from faro.experiment.document_values import place_of, plain
 from faro.experiment.refusal import ExperimentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHANNELS = [{"config": "DAPI", "exposure": 50}]
 LIGHT = [{"config": "Cyan", "exposure": 100, "power": 10}]
@@ -238,7 +252,7 @@ def test_words_that_equal_the_default_are_left_out_or_said() -> None:
     one = document()
     assert set(words_of(one)) == {"microscope", "sequence"}
     full = words_of(one, full=True)
-    assert full["storage"] == {"durability": "auto"}
+    assert full["storage"] == {"layout": "collection", "durability": "auto"}
     assert full["stim_mode"] == "current"
     assert document_from(full) == one
 
@@ -259,3 +273,98 @@ def test_a_file_with_a_mark_of_its_encoding_is_read(tmp_path: Any) -> None:
 def test_yaml_may_merge_and_override() -> None:
     text = "a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  x: 3\n"
     assert parsed(text, "yaml")["b"] == {"x": 3, "y": 2}
+
+
+CHANNEL = st.builds(
+    PowerChannel,
+    st.sampled_from("AB"),
+    exposure=st.none() | st.integers(1, 500),
+    group=st.sampled_from([None, "TTL"]),
+    power=st.none() | st.integers(0, 100),
+)
+PLATE = useq.WellPlatePlan.model_validate(
+    {"plate": "96-well", "a1_center_xy": (1, 2), "selected_wells": ([1, 1], [1, 2])}
+)
+PLACES = (
+    st.just(PLATE)
+    | st.just([useq.Position(x=1, y=2, name="a"), (3, 4, 5)])
+    | st.lists(st.tuples(st.floats(-9e4, 9e4), st.floats(-9e4, 9e4)), max_size=3)
+)
+PLANS = st.sampled_from(
+    [
+        useq.TIntervalLoops.model_validate({"interval": 2.5, "loops": 4}),
+        {"phases": [{"interval": 1, "loops": 2}, {"interval": 0.3, "loops": 2}]},
+        useq.TDurationLoops.model_validate({"duration": 7, "loops": 4}),
+    ]
+)
+
+
+@given(
+    st.lists(CHANNEL, min_size=1, max_size=1),
+    PLACES,
+    PLANS,
+    st.permutations(range(3)),
+    st.integers(0, 3),
+    st.sampled_from(["tpcz", "ptcz"]),
+)
+def test_a_sequence_of_python_goes_into_a_file_and_comes_back(
+    channels: Any, places: Any, plan: Any, frames: Any, n_lit: int, order: str
+) -> None:
+    sequence = RTMSequence(
+        channels=channels,
+        stage_positions=places,
+        time_plan=plan,
+        axis_order=order,
+        stim_channels=channels if n_lit else (),
+        stim_frames=frames[:n_lit],
+        stim_exposure=[10.0 + i for i in range(n_lit)] or None,
+        rtm_metadata={"drug": "none", "dose": [1, 2.5]},
+    )
+    made = ExperimentFile.model_validate({**SIMULATED, "sequence": sequence})
+    for kind in ("toml", "yaml", "json"):
+        read = document_from(parsed(text_of(made, kind), kind))
+        assert read == made
+        assert tuple(events_of(read)) == tuple(sequence)
+
+
+def test_groups_and_phases_of_python_go_into_a_file(tmp_path: Path) -> None:
+    dark, lit = Treatment("dark", stim_frames=[]), Treatment("lit", stim_frames=[1])
+    words: Any = {**SEQUENCE, "stim_frames": [], "stage_positions": [(0, 0), (9, 0)]}
+    sequence = RTMSequence(**words)
+    phases = [sequence, sequence]
+    groups = {"dark": dark, "lit": lit}
+    treatments = {"groups": groups, "layout": {"0": "dark", "1": "lit"}}
+    made = ExperimentFile.model_validate(
+        {**SIMULATED, "phases": phases, "treatments": treatments}
+    )
+    expected = combine(
+        *(arrange(s, [dark, lit], {0: "dark", 1: "lit"}) for s in phases)
+    )
+    path = save_experiment(made, tmp_path / "e.yaml")
+    assert events_of(load_experiment(path)) == expected
+
+
+def test_a_group_is_dark_in_a_phase_without_light() -> None:
+    base = {key: SEQUENCE[key] for key in ("channels", "stage_positions", "time_plan")}
+    groups = {"dark": {"stim_frames": []}, "lit": {"stim_frames": [1, 3]}}
+    words = {
+        **SIMULATED,
+        "phases": [base, {**base, "stim_channels": LIGHT}],
+        "treatments": {"groups": groups, "layout": {"0": "dark", "1": "lit"}},
+    }
+    events = events_of(document_from(words))
+    assert [(e.fov, e.timestep) for e in events if e.has_stim] == [(1, 5), (1, 7)]
+    assert {e.metadata["treatment"] for e in events} == {"dark", "lit"}
+    no_light = {**words, "phases": [base, base]}
+    with pytest.raises(ExperimentError, match=r"groups\.lit\.stim_channels"):
+        document_from(no_light)
+
+
+def test_a_wait_is_said_beside_its_phase() -> None:
+    first = {**SEQUENCE, "start_at": "18:30"}
+    second = {**SEQUENCE, "pause_before": "Add the drug."}
+    events = events_of(document_from({**SIMULATED, "phases": [first, second]}))
+    assert waits(events) == (
+        Wait(0, 0, start_at="18:30"),
+        Wait(4, 0, pause_before="Add the drug."),
+    )

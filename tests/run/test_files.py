@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import useq
 
 import faro
 from faro.errors import RefusedError
@@ -183,3 +184,40 @@ def test_a_file_that_cannot_be_read_says_why(
         path.write_bytes(content)
     with pytest.raises(ExperimentError, match=words):
         prepare(path)
+
+
+def test_an_experiment_of_python_is_prepared_as_a_file_is(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = faro.load_experiment(file)
+    made = faro.ExperimentFile(**dict(document))
+    assert made == document
+    assert faro.prepare(made).events == faro.prepare(file).events
+
+
+def test_positions_come_from_another_file_and_stay_in_the_run(tmp_path: Path) -> None:
+    table = "name,x,y,well\nleft,0,0,A1\nright,700,0,B2\n"
+    (tmp_path / "places.csv").write_text(table, encoding="utf-8")
+    places = (useq.Position(x=1, y=2), useq.Position(x=3, y=4))
+    sequence = useq.MDASequence(stage_positions=places)
+    (tmp_path / "widget.json").write_text(sequence.model_dump_json(), encoding="utf-8")
+    path = tmp_path / "experiment.toml"
+    for name, expected in (
+        ("places.csv", [(0.0, 0.0, "left", "A1"), (700.0, 0.0, "right", "B2")]),
+        ("widget.json", [(1.0, 2.0, None, None), (3.0, 4.0, None, None)]),
+    ):
+        text = f"""
+            microscope = "simulated"
+            shared = {{ stage_positions = {{ file = "{name}" }} }}
+            phases = [{{ channels = ["miRFP"] }}, {{ channels = ["miRFP"] }}]
+        """
+        path.write_text(text, encoding="utf-8")
+        prepared = faro.prepare(path)
+        found = [
+            (e.x_pos, e.y_pos, e.pos_name, e.metadata.get("well"))
+            for e in prepared.events
+        ]
+        assert found == expected * 2
+        held = prepared.document.shared["stage_positions"]
+        assert [(p["x"], p["y"]) for p in held] == [p[:2] for p in expected]

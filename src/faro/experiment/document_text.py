@@ -46,6 +46,27 @@ def document_from(data: Mapping[str, Any]) -> ExperimentFile:
     return found
 
 
+def load_experiment(path: str | Path) -> ExperimentFile:
+    """Return what a file says, checked as far as words go; see `document_from`."""
+    return document_from(read_data(path))
+
+
+def save_experiment(document: ExperimentFile, path: str | Path) -> Path:
+    """Write an experiment as TOML, YAML or JSON, by the ending of ``path``.
+
+    Raises
+    ------
+    ExperimentError
+        If the ending is unknown, or TOML is to say null.
+    OSError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    text = text_of(document, format_of(target))
+    target.write_text(text, encoding="utf-8", newline="\n")
+    return target
+
+
 def format_of(path: Path) -> str:
     """Return ``"toml"``, ``"yaml"`` or ``"json"`` by the ending of a file name.
 

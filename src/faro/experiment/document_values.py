@@ -8,7 +8,7 @@ from datetime import date, time
 from math import isfinite
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator
 
 from faro.errors import Problem
 from faro.experiment.refusal import ExperimentError
@@ -36,6 +36,9 @@ def place_of(start: str, parts: Iterable[str | int]) -> str:
 def plain(value: object) -> Any:
     """Return ``value`` made of JSON types only; ranges and sets become lists.
 
+    A model (`RTMSequence`, `Channel`, `Treatment`, of useq) becomes the table of what
+    it says besides its defaults.
+
     Raises
     ------
     ExperimentError
@@ -50,7 +53,7 @@ def plain(value: object) -> Any:
 
 def plain_table(value: object) -> dict[str, Any]:
     """Return a table made of JSON types only; see `plain`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping | BaseModel):
         message = "Give a table: names and values"
         raise ValueError(message)  # noqa: TRY004  pydantic collects ValueError
     table: dict[str, Any] = plain(value)
@@ -92,17 +95,16 @@ def _without_nothing(value: Any) -> Any:
 
 
 def _plain(value: object, place: tuple[str, ...], problems: list[Problem]) -> Any:
+    if isinstance(value, BaseModel):
+        said = value.model_dump(mode="json", exclude_defaults=True)
+        return _plain(said, place, problems)
     if isinstance(value, Mapping):
         return _plain_mapping(value, place, problems)
     if isinstance(value, AbstractSet):
         return _plain(sorted(value), place, problems)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(v, (*place, str(i)), problems) for i, v in enumerate(value)]
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float) and isfinite(value):
-        return value
-    if isinstance(value, str) and _can_be_written(value):
+    if _is_plain(value):
         return value
     what = f"{value!r:.60} cannot be written in every format."
     remedy = PLAIN_REMEDY
@@ -124,6 +126,15 @@ def _plain_mapping(
             problem = Problem("/".join(place), what, f'Put it in quotes: "{key}".')
             problems.append(problem)
     return table
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether every format can say a single value."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, str):
+        return _can_be_written(value)
+    return value is None or isinstance(value, bool | int)
 
 
 def _can_be_written(text: str) -> bool:

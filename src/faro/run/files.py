@@ -157,21 +157,25 @@ def load_words(path: str | Path) -> tuple[dict[str, Any], Path]:
     return words, folder.absolute()
 
 
-def prepare(path: str | Path) -> Prepared:
-    """Return the experiment of a file, ready to run; no device is touched.
+def prepare(source: str | Path | ExperimentFile) -> Prepared:
+    """Return an experiment, ready to run; no device is touched.
 
     Parameters
     ----------
-    path
-        An experiment file, or the folder of a run that was started from one.
+    source
+        An experiment file, the folder of a run that was started from one, or an
+        `ExperimentFile` made in Python, whose folders count from the current one.
 
     Raises
     ------
     ExperimentError
         With everything that is wrong in the file.
     """
-    words, source = load_words(path)
-    prepared, problems = examine(words, source)
+    if isinstance(source, ExperimentFile):
+        words, path = words_of(source), Path("experiment").absolute()
+    else:
+        words, path = load_words(source)
+    prepared, problems = examine(words, path)
     if problems or not isinstance(prepared, Prepared):
         raise ExperimentError(problems)
     return prepared
