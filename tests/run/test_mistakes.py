@@ -107,7 +107,7 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     ("nam", "x", "nam", "Did you mean 'name'?"),
     ("microscop", "x", "microscop", "Did you mean 'microscope'?"),
     ("storage.pth", "x", "storage.pth", "Did you mean 'path'?"),
-    ("storage.durability", "disk", "storage.durability", "'auto', 'process' or 'power-loss'"),
+    ("storage.durability", "disk", "storage.durability", "'process' or 'power-loss'"),
     ("storage.layout", "zarr", "storage.layout", "'collection', 'plate' or 'tiff'"),
     ("storage.compression", "zlib", "storage", 'set layout = "tiff"'),
     ("storage.wells", {"0": "A1"}, "storage", 'set layout = "plate"'),
