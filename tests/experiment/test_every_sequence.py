@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import useq
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,11 +141,12 @@ def test_starts_are_those_of_useq_one_position_after_the_other(said: Words) -> N
             starts.setdefault(event.fov, []).append(event.min_start_time)
     theirs = {e.index["t"]: e.min_start_time for e in as_useq(said) if "t" in e.index}
     for fov, ours in starts.items():
-        assert [s - ours[0] for s in ours] == list(theirs.values())
+        assert [s - ours[0] for s in ours] == pytest.approx(list(theirs.values()))
         if said["axis_order"] != "ptcz" or fov == 0:
             assert ours[0] == 0
         elif len(ours) > 1:
-            assert ours[0] == starts[fov - 1][-1] + ours[-1] - ours[-2]
+            after = starts[fov - 1][-1] + ours[-1] - ours[-2]
+            assert ours[0] == pytest.approx(after)
 
 
 @given(words(), MODES)
@@ -234,7 +236,7 @@ def test_phases_are_contiguous_in_timesteps_and_clock(sources: list[Words]) -> N
         own = list(sequence)
         assert [e.timestep - timestep for e in part] == [e.timestep for e in own]
         ours = [e.min_start_time or 0 for e in part]
-        assert ours == [start_s + (e.min_start_time or 0) for e in own]
+        assert ours == pytest.approx([start_s + (e.min_start_time or 0) for e in own])
         timestep += sequence.n_timepoints
         start_s = max(ours) + sequence.interval_s
     assert {e.timestep for e in events} == set(range(timestep))
