@@ -6,17 +6,36 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.collections import LineCollection
 
-from faro.experiment import PowerChannel, RTMSequence, Treatment, arrange, plan
+from faro.experiment import (
+    PowerChannel,
+    RTMSequence,
+    Treatment,
+    arrange,
+    combine,
+    plan,
+    wait_before,
+)
 from faro.view.schedule import (
     Lane,
+    Schedule,
+    Stop,
     ranges,
     schedule_lines,
     schedule_of,
     span_text,
 )
-from faro.view.timeline import MOST_ROWS, timeline_of, write_timeline
+from faro.view.timeline import (
+    LETTER,
+    LONGEST,
+    MOST_ROWS,
+    marks_of,
+    timeline_of,
+    write_timeline,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +128,41 @@ def test_numbers_and_spans_are_short() -> None:
     assert ranges([0, 2, 4, 6]) == "0, 2, ..., 6"
     assert ranges([0, 5, 7, 20, 30, 44, 59, 61]).endswith(" and 2 more")
     assert [span_text(s) for s in (0, 600, 86_400)] == ["0 s", "10 min", "24 h"]
+
+
+def test_phases_and_waits_are_marked_where_they_begin() -> None:
+    words = {"channels": ["DAPI"], "time_plan": {"interval": 60, "loops": 5}}
+    phases = [
+        RTMSequence(**words, rtm_metadata={"phase": name})
+        for name in ("before the drug", "after the drug")
+    ]
+    waiting = wait_before(phases[1], pause_before="Add the drug.")
+    timed = wait_before(phases[0], start_at="18:30")
+    schedule = schedule_of(plan(combine(timed, waiting)))
+    assert schedule_lines(schedule)[2:4] == [
+        "  at 0 s: wait until 18:30",
+        "  at 5 min: pause: Add the drug.",
+    ]
+    marks = [(m.start_s, m.text, m.before, m.level) for m in marks_of(schedule)]
+    assert marks == [
+        (0.0, "wait until 18:30", False, 0),
+        (0.0, "before the drug \N{RIGHTWARDS ARROW}", False, 1),
+        (300.0, "pause: Add the drug.", True, 0),
+        (300.0, "after the drug \N{RIGHTWARDS ARROW}", True, 1),
+    ]
+    ax = timeline_of(schedule).axes[0]
+    assert {text.get_text() for text in ax.texts} == {text for _, text, *_ in marks}
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(1, 90))
+def test_words_above_the_rows_never_overlap(starts: list[int], length: int) -> None:
+    stops = tuple(Stop(float(s), "x" * length) for s in sorted(starts))
+    found = marks_of(Schedule((), (), (0.0, 50.0), 1, 1, 1, stops))
+    assert all(len(mark.text) <= LONGEST for mark in found)
+    spans: dict[int, list[tuple[float, float]]] = {}
+    for mark in found:
+        place, width = mark.start_s / 50, LETTER * len(mark.text)
+        span = (place - width, place) if mark.before else (place, place + width)
+        for left, right in spans.setdefault(mark.level, []):
+            assert span[1] < left or right < span[0]
+        spans[mark.level].append(span)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from faro.experiment import PlannedEvent
 
+PHASE_KEY = "phase"
+"""Metadata that names what timepoints have in common."""
 GROUP_KEYS = ("treatment", "arm", "group")
 """Metadata that names what positions have in common."""
 ROLE_WORDS = {
@@ -123,6 +125,8 @@ class Schedule:
         How many of each.
     stops
         What is waited for beyond the schedule, in order.
+    phases
+        (name, first start) of what the experiment calls its phases, in order.
     """
 
     rows: tuple[Row, ...]
@@ -132,6 +136,7 @@ class Schedule:
     n_fovs: int
     n_exposures: int
     stops: tuple[Stop, ...] = ()
+    phases: tuple[tuple[str, float], ...] = ()
 
 
 def schedule_of(planned: Iterable[PlannedEvent]) -> Schedule:
@@ -141,6 +146,7 @@ def schedule_of(planned: Iterable[PlannedEvent]) -> Schedule:
     starts_s: dict[float, None] = {}
     timesteps: set[int] = set()
     stops: list[Stop] = []
+    phases: dict[str, float] = {}
     count = 0
     for event in planned:
         lane, channel = Lane(event.role, event.channel.config), event.channel
@@ -153,13 +159,16 @@ def schedule_of(planned: Iterable[PlannedEvent]) -> Schedule:
         lanes[lane] = starts_s[event.planned_s] = None
         timesteps.add(event.timestep)
         stops += _stops_before(event)
+        if PHASE_KEY in event.metadata:
+            phases.setdefault(str(event.metadata[PHASE_KEY]), event.planned_s)
         count += 1
     order = list(ROLE_WORDS)
     ordered = sorted(lanes, key=lambda lane: order.index(lane.role))
     rows = tuple(_merged(fovs[fov] for fov in sorted(fovs)))
     starts = tuple(sorted(starts_s))
     counts = len(timesteps), len(fovs), count
-    return Schedule(rows, tuple(ordered), starts, *counts, tuple(stops))
+    named = tuple(phases.items())
+    return Schedule(rows, tuple(ordered), starts, *counts, tuple(stops), named)
 
 
 def _stops_before(event: PlannedEvent) -> Iterable[Stop]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matplotlib.collections import LineCollection
@@ -35,6 +36,11 @@ PALETTES = {
     FrameRole.REF: REFERENCES,
 }
 UNITS = ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (float("inf"), 3600.0, "h"))
+STOP = "#D55E00"
+"""Of a wait for a time or a person."""
+MARK_PT, MOST_MARKS, LONGEST, HALF = 13.0, 12, 60, 0.5
+LETTER = 0.0062
+"""Width of a letter of a mark, as a fraction of the picture."""
 PADDING_FRACTION = 0.12
 """Of a row, kept free above and below."""
 
@@ -65,7 +71,9 @@ def timeline_of(schedule: Schedule, title: str = "") -> Figure:
     (exposure times power) relative to the highest one of its channel.
     """
     rows = schedule.rows[:MOST_ROWS]
-    height_in = AROUND_IN + ROW_IN * max(1, len(rows))
+    marks = marks_of(schedule)
+    above_pt = MARK_PT * (1 + max((mark.level for mark in marks), default=-1))
+    height_in = AROUND_IN + ROW_IN * max(1, len(rows)) + above_pt / 72
     figure = Figure((WIDTH_IN, height_in), facecolor=PAPER, layout="constrained")
     ax = figure.subplots()
     dress(ax, grid="x")
@@ -81,13 +89,77 @@ def timeline_of(schedule: Schedule, title: str = "") -> Figure:
     ax.set_ylim(max(1, len(rows)) - 0.5, -0.5)
     edge = 0.02 * (last_s or 1.0) / unit_s
     ax.set_xlim(-edge, last_s / unit_s + edge)
+    _draw_marks(ax, marks, unit_s)
     more = f"   ({left_out} more kinds of positions are not shown)" if left_out else ""
     ax.set_xlabel(f"planned start, {unit}{more}")
     words = f"{schedule.n_fovs} positions, {schedule.n_timepoints} timepoints"
     heading = f"{title}: {words}" if title else words
-    ax.set_title(heading, loc="left", color=INK, weight="bold", size=12)
+    pad = 6.0 + above_pt
+    ax.set_title(heading, loc="left", color=INK, weight="bold", size=12, pad=pad)
     _draw_legend(figure, schedule, colours)
     return figure
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Words above the rows, where a phase begins or something is waited for."""
+
+    start_s: float
+    text: str
+    colour: str
+    before: bool
+    level: int
+
+
+def marks_of(schedule: Schedule) -> list[Mark]:
+    """Return what is written above the rows, each on the lowest free line.
+
+    In the second half of the picture the words end at their moment.
+    """
+    said = [(stop.planned_s, stop.text, STOP) for stop in schedule.stops]
+    said += [(s, f"{name} \N{RIGHTWARDS ARROW}", FAINT) for name, s in schedule.phases]
+    said = sorted(said, key=lambda mark: mark[0])[:MOST_MARKS]
+    last_s = schedule.starts_s[-1] if schedule.starts_s else 0.0
+    taken: list[list[tuple[float, float]]] = []
+    found = []
+    for start_s, full, colour in said:
+        text = full if len(full) <= LONGEST else f"{full[: LONGEST - 3]}..."
+        place = start_s / last_s if last_s else 0.0
+        width, before = LETTER * len(text), place > HALF
+        span = (place - width, place) if before else (place, place + width)
+        level = _free_line(span, taken)
+        found.append(Mark(start_s, text, colour, before, level))
+    return found
+
+
+def _free_line(
+    span: tuple[float, float], taken: list[list[tuple[float, float]]]
+) -> int:
+    """Return the lowest line on which ``span`` is free, and take it."""
+    for level, spans in enumerate(taken):
+        if all(span[1] < left or right < span[0] for left, right in spans):
+            spans.append(span)
+            return level
+    taken.append([span])
+    return len(taken) - 1
+
+
+def _draw_marks(ax: Axes, marks: Iterable[Mark], unit_s: float) -> None:
+    """Draw a line for every mark, and its words above the rows."""
+    for mark in marks:
+        x = mark.start_s / unit_s
+        colour, dashes = mark.colour, (0, (3, 2))
+        ax.axvline(x, color=colour, linewidth=1.0, linestyle=dashes, zorder=0.5)
+        ax.annotate(
+            mark.text,
+            (x, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3 + MARK_PT * mark.level),
+            textcoords="offset points",
+            ha="right" if mark.before else "left",
+            color=colour,
+            fontsize=9,
+        )
 
 
 def _colours(lanes: Iterable[Lane]) -> dict[Lane, str]:
