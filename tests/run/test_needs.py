@@ -49,7 +49,7 @@ def run(
     limits = RunLimits(mask_deadline_s=5.0)
     pipeline = ImageProcessingPipeline(**parts)
     controller = Controller(microscope, pipeline, writer=sink, limits=limits)
-    events = disc_sequence(2, 1, stim_frames=[0])
+    events = disc_sequence(2, 1, stim_frames=[1])
     controller.run_experiment(events)
     return controller
 
@@ -66,7 +66,7 @@ def test_light_that_needs_no_cells_does_not_wait_for_them(
         return segment_discs(pixels)
 
     run(microscope, sink, {"segmenters": segment, "stimulator": stimulator})
-    assert [fired.timestep for fired in microscope.fired] == [0]
+    assert [fired.timestep for fired in microscope.fired] == [1]
     assert [context.cells for context in stimulator.seen] == [None]
     assert len(sink.tables) == 2, "the cells are found and stored all the same"
 
@@ -78,7 +78,7 @@ def test_light_that_needs_labels_does_not_wait_for_tracks(
 
     class Tracker:
         def update(self, timestep: int, cells: Any) -> Any:
-            if timestep == 0:
+            if timestep == 1:
                 wait_for_light(microscope)
             return np.arange(1, len(cells) + 1)
 
@@ -91,7 +91,7 @@ def test_light_that_needs_labels_does_not_wait_for_tracks(
     parts = {"tracker": Tracker(), "stimulator": stimulator}
     parts |= {"segmenters": segment_discs}
     run(microscope, sink, parts)
-    assert [fired.timestep for fired in microscope.fired] == [0]
+    assert [fired.timestep for fired in microscope.fired] == [1]
     (context,) = stimulator.seen
     assert context.cells is not None
     assert len(context.cells) == 3
@@ -110,7 +110,7 @@ def test_light_that_needs_no_cells_is_given_where_segmentation_fails(
         return segment_discs(pixels)
 
     run(microscope, sink, {"segmenters": broken, "stimulator": Asked()})
-    assert [fired.timestep for fired in microscope.fired] == [0]
+    assert [fired.timestep for fired in microscope.fired] == [1]
 
 
 def test_memory_is_kept_from_frame_to_frame_of_a_fov(

@@ -21,6 +21,11 @@ GIVEN: dict[str, dict[str, Any]] = {
     "cells_by_rank": {"feature": "area", "count": 10},
     "checkerboard": {"square_um": 20.0},
     "circle": {"radius_um": 50.0, "centre_px": [100, 120]},
+    "controlled_light": {
+        "controller": {"component": "pid", "parameters": {"kp": 0.5}},
+        "feature": "cnr",
+        "reference": {"component": "set_point", "parameters": {"value": 1.5}},
+    },
     "edge_of_cell": {"width_um": 3.0, "direction": "movement", "end": "rear"},
     "gradient": {"lowest": 0.1, "angle_deg": 90},
     "moving_line": {"speed_um_s": 0.5, "width_um": 30, "window_px": [0, 0, 50, 50]},

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -53,10 +53,23 @@ class TrackValues:
         parent_id
             (n,) int64, 0 for none: a track that is unknown inherits from its parent.
         """
-        found = self._own(track_id, name)
-        if parent_id is not None:
-            new = ~self.knows(track_id) & (parent_id > 0)
-            found[new] = self._own(parent_id[new], name)
+        return self.rows(track_id, (name,), parent_id=parent_id)[name]
+
+    def rows(
+        self, track_id: Ints, names: Iterable[str], *, parent_id: Ints | None = None
+    ) -> dict[str, Floats]:
+        """Return several columns at once, name to (n,); see `of`."""
+        at, known = self._places(track_id)
+        if parent_id is not None and not known.all():
+            theirs, there = self._places(parent_id)
+            adopted = ~known & there & (parent_id > 0)
+            at, known = np.where(adopted, theirs, at), known | adopted
+        found = {}
+        for name in names:
+            values: Floats = np.full(len(track_id), np.nan)
+            if name in self.columns:
+                values[known] = self.columns[name][at[known]]
+            found[name] = values
         return found
 
     def knows(self, track_id: Ints) -> npt.NDArray[np.bool_]:
@@ -79,6 +92,9 @@ class TrackValues:
         """
         order = np.argsort(track_id, kind="stable")
         ids = np.asarray(track_id, np.int64)[order]
+        if np.array_equal(ids, self.track_id):
+            same = {k: np.asarray(v, np.float64)[order] for k, v in columns.items()}
+            return TrackValues(ids, same, np.zeros(len(ids), np.int64))
         gone = ~np.isin(self.track_id, ids) & (self.missed < keep_missed)
         merged = np.concatenate([ids, self.track_id[gone]])
         into = np.argsort(merged, kind="stable")
@@ -115,14 +131,6 @@ class TrackValues:
             columns,
             np.array(state["missed"], np.int64),
         )
-
-    def _own(self, track_id: Ints, name: str) -> Floats:
-        values: Floats = np.full(len(track_id), np.nan)
-        column = self.columns.get(name)
-        if column is not None:
-            at, known = self._places(track_id)
-            values[known] = column[at[known]]
-        return values
 
     def _places(
         self, track_id: Ints

@@ -9,6 +9,7 @@ from faro.protocols.analysis import (
     Segmenter,
     Tracker,
 )
+from faro.protocols.control import ControlInput, FeedbackController, Reference
 from faro.protocols.microscope import (
     FrameCallback,
     MaskWarp,
@@ -28,12 +29,15 @@ from faro.protocols.storage import FrameSource, Sink
 __all__ = [
     "CellPixels",
     "Cells",
+    "ControlInput",
     "FeatureExtractor",
+    "FeedbackController",
     "FrameCallback",
     "FrameSource",
     "MaskWarp",
     "Microscope",
     "MissingCallback",
+    "Reference",
     "Segmenter",
     "Sink",
     "StimulationContext",

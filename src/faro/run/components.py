@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faro import analysis, stimulation
+from faro import analysis, control, stimulation
 from faro.errors import FaroError, Problem
 from faro.experiment.refusal import nearest
 from faro.run.parameters import check_parameters, defaults_of
@@ -58,6 +58,10 @@ SEGMENTER = Kind("segmenter", "segment", analysis, 1)
 FEATURES = Kind("feature extractor", "features", analysis, 2)
 TRACKER = Kind("tracker", "update", analysis, 2)
 STIMULATOR = Kind("stimulator", "stimulate", stimulation, 1)
+CONTROLLER = Kind("controller", "step", control, 2)
+REFERENCE = Kind("set-point", "at", control, 3)
+PARTS = {"controller": CONTROLLER, "reference": REFERENCE}
+"""Parameters that hold components of another kind than what they are part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,7 @@ def make(
         Its name or import path.
     given
         Its parameters, made of JSON types; a table with the key ``component`` makes
-        another component of the same kind.
+        another component, of the same kind or of `PARTS`.
     place
         Where it is said.
     """
@@ -279,7 +283,8 @@ def _nested(
             what = f"there is no {key!r}."
             problems.append(Problem(f"{there.where}.{key}", what, nearest(key, WORDS)))
         inner = value.get("parameters") or {}
-        made = make(kind, str(value["component"]), inner, there)
+        part = PARTS.get(name, kind)
+        made = make(part, str(value["component"]), inner, there)
         if isinstance(made, list):
             problems += made
         parts[name] = made if isinstance(made, Made) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faro.stimulation.colony import PercentageOfColony
+from faro.stimulation.controlled import ControlledLight
 from faro.stimulation.field import NoStimulus, WholeField
 from faro.stimulation.lines import MovingLine
 from faro.stimulation.percentage import EdgeOfCell, PercentageOfCell
@@ -23,6 +24,7 @@ __all__ = [
     "CellsByRank",
     "Checkerboard",
     "Circle",
+    "ControlledLight",
     "EdgeOfCell",
     "Gradient",
     "Lit",

@@ -106,7 +106,7 @@ class CellsByFeature(Selection):
     @property
     def needs(self) -> tuple[str, ...]:
         """The feature, and what the stimulator inside needs."""
-        return self.also_needs(*_ready(self.feature))
+        return self.also_needs(*ready(self.feature))
 
     def stimulate(self, context: StimulationContext) -> Levels | Stimulus | None:
         """Return the light of the chosen cells, (Y, X)."""
@@ -155,7 +155,7 @@ class CellsByRank(Selection):
     @property
     def needs(self) -> tuple[str, ...]:
         """The feature, and what the stimulator inside needs."""
-        return self.also_needs(*_ready(self.feature))
+        return self.also_needs(*ready(self.feature))
 
     def stimulate(self, context: StimulationContext) -> Levels | Stimulus | None:
         """Return the light of the chosen cells, (Y, X)."""
@@ -227,7 +227,7 @@ def _mixed(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return value ^ (value >> np.uint64(31))
 
 
-def _ready(feature: str) -> tuple[str, ...]:
+def ready(feature: str) -> tuple[str, ...]:
     """Return what must be ready for a feature that cells have, or an extractor's."""
     if feature in {"label", "y", "x", "area"}:
         return ("labels",)
