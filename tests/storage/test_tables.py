@@ -52,7 +52,7 @@ def test_one_line_of_polars_reads_a_table_that_grows(
 ) -> None:
     path = layout.segments / "p007.arrows"
     for timestep in range(3):
-        assert cells.append(7, timestep, make_cells(7, timestep)) == 3
+        assert cells.append(7, timestep, make_cells(7, timestep)).rows == 3
         times = pl.read_ipc_stream(path)["timestep"].unique().to_list()
         assert times == list(range(timestep + 1))
     frame = pl.read_ipc_stream(path)
@@ -116,7 +116,7 @@ def test_an_empty_frame_leaves_an_empty_batch_once_columns_are_known(
     layout: RunLayout, cells: CellWriter, make_cells: Callable[..., CellTable]
 ) -> None:
     nothing = CellTable({"label": np.zeros(0), "odd": np.zeros(0, np.str_)})
-    assert cells.append(0, 0, nothing) == 0
+    assert cells.append(0, 0, nothing).rows == 0
     assert list(layout.segments.iterdir()) == []
     cells.append(0, 1, make_cells(0, 1))
     cells.append(0, 2, nothing)
@@ -209,7 +209,7 @@ def test_rows_appended_after_compaction_are_added_by_the_next(
 
 
 def test_a_run_without_cells_has_no_table(layout: RunLayout, cells: CellWriter) -> None:
-    assert cells.append(0, 0, CellTable({})) == 0
+    assert cells.append(0, 0, CellTable({})).rows == 0
     assert compact(layout) == 0
     assert not layout.cells.exists()
     assert len(stored(layout)) == 0

@@ -175,6 +175,33 @@ def schema() -> None:
     _call("faro.cli.experiment", "print_schema")
 
 
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.")]
+
+
+@app.command()
+def verify(directory: RunFolder) -> None:
+    """Check a run on disk: every frame, row, line and the metadata. Changes nothing."""
+    _call("faro.cli.checking", "run_verify", directory)
+
+
+@app.command()
+def repair(directory: RunFolder) -> None:
+    """Mend what can be mended in a run that was killed or damaged, then check it."""
+    _call("faro.cli.checking", "run_repair", directory)
+
+
+@app.command()
+def pack(
+    directory: RunFolder,
+    timepoints: Annotated[
+        int | None,
+        typer.Option(min=2, help="Timepoints in a file; default: up to 100."),
+    ] = None,
+) -> None:
+    """Put many timepoints into one file, after a run; can be ended and begun again."""
+    _call("faro.cli.checking", "run_pack", directory, timepoints)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -9,10 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from faro.storage.checking import verify
     from faro.storage.export import export_ome_tiff
     from faro.storage.layout import RunLayout, next_free
+    from faro.storage.mending import repair
     from faro.storage.omezarr import OmeZarrWriter, OmeZarrWriterPlate
     from faro.storage.opening import open_run
+    from faro.storage.packing import pack
     from faro.storage.reader import Run
     from faro.storage.tiff import TiffWriter
 
@@ -25,6 +28,9 @@ _HOMES = {
     "export_ome_tiff": "faro.storage.export",
     "next_free": "faro.storage.layout",
     "open_run": "faro.storage.opening",
+    "pack": "faro.storage.packing",
+    "repair": "faro.storage.mending",
+    "verify": "faro.storage.checking",
 }
 
 __all__ = [
@@ -36,6 +42,9 @@ __all__ = [
     "export_ome_tiff",
     "next_free",
     "open_run",
+    "pack",
+    "repair",
+    "verify",
 ]
 
 

@@ -114,6 +114,28 @@ class StoredArray:
         position = self._inner_position(full)
         return position in self._written(file)
 
+    def file_of(self, timestep: int) -> Path:
+        """Return the file of a timepoint, there or not, of our own arrays."""
+        return self.path / self._key((timestep,))
+
+    def chunks_of(self, timestep: int) -> frozenset[int]:
+        """Return which chunks of a timepoint were written, numbered in C order.
+
+        Of arrays whose files hold all of a timepoint, or of several.
+        """
+        file = self.file_of(timestep)
+        if self._inner is None:
+            return frozenset({0} if file.is_file() and file.stat().st_size else ())
+        n_chunks = int(np.prod(self._per_shard[1:]))
+        first = timestep % self._chunk[0] * n_chunks
+        mine = range(first, first + n_chunks)
+        return frozenset(p - first for p in self._written(file) if p in mine)
+
+    @property
+    def chunks_per_file(self) -> int:
+        """How many chunks a file holds."""
+        return 1 if self._inner is None else int(np.prod(self._per_shard))
+
     def read(self, *index: int) -> npt.NDArray[Any]:
         """Return the values at ``index`` (leading axes): the rest, like (Y, X).
 

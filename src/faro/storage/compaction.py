@@ -64,7 +64,9 @@ def _write(layout: RunLayout, segments: list[Path], schema: pa.Schema) -> None:
     hidden = layout.cells.with_name(f".{layout.cells.name}.tmp")
     rows = compacted_segments(layout.cells)
     try:
-        with pq.ParquetWriter(hidden, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(
+            hidden, schema, compression="zstd", write_page_checksum=True
+        ) as writer:
             for name, table in _parts(layout, segments):
                 if name:
                     rows[name] = len(table)

@@ -128,8 +128,8 @@ def replace(source: Path, target: Path, *, synced: bool = True) -> None:
         sync_folder(target.parent)
 
 
-def append_all(path: Path, descriptor: int, data: bytes) -> None:
-    """Append ``data`` by one write; a write cut short is undone.
+def append_all(path: Path, descriptor: int, data: bytes) -> int:
+    """Append ``data`` by one write and return where; a write cut short is undone.
 
     ``descriptor`` was opened for appending and has one writer.
 
@@ -149,6 +149,7 @@ def append_all(path: Path, descriptor: int, data: bytes) -> None:
         os.ftruncate(descriptor, start)
         problem = f"Only {written} of {len(data)} bytes could be appended to {path}."
         raise StorageError(problem, remedy="Free space on the disk.")
+    return start
 
 
 def open_appending(path: Path) -> int:

@@ -117,6 +117,12 @@ class JournalReader:
             return list(self._lines)
 
 
+def damaged_lines(path: Path) -> list[tuple[int, bytes]]:
+    """Return number (from 1) and text of the complete lines that are no JSON object."""
+    lines = enumerate(_complete(path.read_bytes())[0], 1)
+    return [(number, line) for number, line in lines if _object(line) is None]
+
+
 def complete_bytes(path: Path) -> int:
     """Return the bytes up to the end of the last complete line."""
     return _complete(path.read_bytes())[1]
@@ -132,12 +138,18 @@ def _parsed(lines: list[bytes], path: Path) -> list[dict[str, Any]]:
     """Return the JSON objects; what is none is left out and told to the log."""
     found = []
     for line in lines:
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if isinstance(value, dict):
+        value = _object(line)
+        if value is not None:
             found.append(value)
         else:
             logger.warning("%s holds a damaged line: %r", path, line[:80])
     return found
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object of a line, None if it is none."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,29 @@ if TYPE_CHECKING:
     from faro.model.cells import Column
     from faro.storage.disk import Durability
     from faro.storage.layout import RunLayout
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where the rows of a frame went.
+
+    Attributes
+    ----------
+    rows
+        Number of rows.
+    file
+        Name of the segment, empty where nothing was written.
+    offset, n_bytes
+        Place in it.
+    crc32
+        Checksum of these bytes.
+    """
+
+    rows: int = 0
+    file: str = ""
+    offset: int = 0
+    n_bytes: int = 0
+    crc32: int = 0
 
 
 @dataclass(slots=True)
@@ -61,8 +85,8 @@ class CellWriter:
         self._used = _numbers_in_use(layout)
         disk.make_folder(layout.segments)
 
-    def append(self, fov: int, timestep: int, cells: CellTable) -> int:
-        """Append the cells of one frame; return the rows. Readable when this returns.
+    def append(self, fov: int, timestep: int, cells: CellTable) -> Appended:
+        """Append the cells of one frame. Readable when this returns.
 
         ``fov`` and ``timestep`` are added where the table lacks them. A frame without
         cells leaves an empty batch once the columns are known.
@@ -76,39 +100,40 @@ class CellWriter:
         with self._lock:
             segment = self._segments.get(fov)
             if segment is None and not len(cells):
-                return 0
+                return Appended()
             if segment is not None and not len(cells):
-                path = self._write(segment.path, _empty(segment.schema), None)
+                done = self._write(segment.path, _empty(segment.schema), None)
             elif segment and (batch := _fitted(columns, segment.schema)) is not None:
-                path = self._write(segment.path, batch, None)
+                done = self._write(segment.path, batch, None)
             else:
-                path = self._start(fov, _batch(columns, cells.units, self._metadata))
+                done = self._start(fov, _batch(columns, cells.units, self._metadata))
         if self._durability == "power-loss":
-            _sync(path)
-        return len(cells)
+            _sync(self._layout.segments / done.file)
+        return done
 
-    def _start(self, fov: int, batch: pa.RecordBatch) -> Path:
-        """Begin a new segment with ``batch``; return its file."""
+    def _start(self, fov: int, batch: pa.RecordBatch) -> Appended:
+        """Begin a new segment with ``batch``."""
         number = self._used.get(fov, -1) + 1
         path = self._layout.segment(fov, number)
-        self._write(path, batch, batch.schema)
+        done = self._write(path, batch, batch.schema)
         if self._durability == "power-loss":
             disk.sync_folder(path.parent)
         self._used[fov] = number
         self._segments[fov] = _Segment(path, batch.schema)
-        return path
+        return done
 
     def _write(
         self, path: Path, batch: pa.RecordBatch, header: pa.Schema | None
-    ) -> Path:
+    ) -> Appended:
         message = batch.serialize().to_pybytes()
         start = header.serialize().to_pybytes() if header is not None else b""
+        data = start + message
         descriptor = disk.open_appending(path)
         try:
-            disk.append_all(path, descriptor, start + message)
+            offset = disk.append_all(path, descriptor, data)
         finally:
             os.close(descriptor)
-        return path
+        return Appended(len(batch), path.name, offset, len(data), zlib.crc32(data))
 
 
 def _sync(path: Path) -> None:

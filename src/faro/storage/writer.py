@@ -6,7 +6,8 @@ import os
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +19,7 @@ from faro.storage.compaction import compact
 from faro.storage.environment import faro_version, versions
 from faro.storage.frameindex import write_frame_index
 from faro.storage.hashes import labels_crc32, pixels_crc32
+from faro.storage.held import Hold
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
 from faro.storage.jsontext import document
@@ -84,6 +86,7 @@ class RunWriter(ABC):
         self._durability: Durability = "process"
         self._lock = threading.Lock()
         self._parts: _Parts | None = None
+        self._hold: Hold | None = None
         self._closed = False
 
     @property
@@ -129,6 +132,9 @@ class RunWriter(ABC):
             "description": description,
         }
         _write_new(layout.run_json, document(info))
+        # Where locks do not work the run is written all the same.
+        with suppress(StorageError):
+            self._hold = Hold(layout.path)
         journal = Journal(layout.journal, self._durability)
         write_provenance(layout, description)
         tree = self._image_tree(needs, uuid=run_uuid, created=created)
@@ -188,8 +194,8 @@ class RunWriter(ABC):
             If they could not be written.
         """
         parts = self._open_parts("store cells")
-        rows = parts.cells.append(fov, timestep, cells)
-        parts.journal.append("cells", fov=fov, timestep=timestep, rows=rows)
+        done = parts.cells.append(fov, timestep, cells)
+        parts.journal.append("cells", fov=fov, timestep=timestep, **asdict(done))
         parts.journal.sync()
 
     def record(self, kind: str, **facts: Any) -> None:
@@ -242,6 +248,7 @@ class RunWriter(ABC):
             ),
             lambda: parts.images.finish(JournalReader(layout.journal).lines()),
             parts.journal.close,
+            self._hold.release if self._hold else lambda: None,
         ]
         failures = [error for step in steps if (error := _tried(step))]
         if failures:
@@ -327,6 +334,7 @@ def _frame_record(stack: Stack, series: str, indices: list[int]) -> dict[str, An
         "exposures_ms": stack.exposures_ms,
         "position_um": stack.position_um,
         "n_bytes": stack.pixels.nbytes,
+        "shape": stack.pixels.shape,
     }
     if stack.z_um:
         record |= {"z_um": stack.z_um, "z_offsets_um": stack.z_offsets_um}
