@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from faro.storage import disk, ngff
-from faro.storage.jsontext import document
 from faro.storage.omexml import ome_xml
-from faro.storage.zarrseries import ZarrSeries, write_group
+from faro.storage.zarrseries import ZarrSeries, write_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,16 +55,20 @@ class Collection:
 
     def list_series(self, series: Sequence[SeriesFacts]) -> None:
         """Write which series there are: for NGFF and as OME-XML."""
-        disk.make_folder(self.path / "OME")
+        synced = self._durability == "power-loss"
+        disk.make_folder(self.path / "OME", synced=synced)
         if series:
             names = [facts.name.removeprefix(self._prefix) for facts in series]
             xml = ome_xml(
                 series, uuid=self._uuid, created=self._created, inside=self._prefix
             )
-            disk.write_atomic(self.path / "OME" / "METADATA.ome.xml", xml)
-            write_group(self.path / "OME", ngff.group({"series": names}))
-        root = self.path / "zarr.json"
-        if not root.exists():
+            disk.write_atomic(
+                self.path / "OME" / "METADATA.ome.xml", xml, synced=synced
+            )
+            write_node(
+                self.path / "OME", ngff.group({"series": names}), self._durability
+            )
+        if not (self.path / "zarr.json").exists():
             # Last, so that what has a root has all that it names.
             collection = ngff.group({"bioformats2raw.layout": 3})
-            disk.write_atomic(root, document(collection))
+            write_node(self.path, collection, self._durability)

@@ -67,8 +67,8 @@ def sync_folder(path: Path) -> None:
             os.close(descriptor)
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and those above it, on the device when this returns.
+def make_folder(path: Path, *, synced: bool = True) -> None:
+    """Create a folder and those above it; on the device then, if ``synced``.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def make_folder(path: Path) -> None:
     missing = [p for p in (path, *path.parents) if not p.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for folder in missing:
+        for folder in missing if synced else ():
             sync_folder(folder.parent)
     except OSError as error:
         problem = f"The folder {path} cannot be created: {error}."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
@@ -21,6 +22,8 @@ XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 MICROMETRE: Final = "\N{MICRO SIGN}m"
 IMAGE: Final = "Image"
 """Tag that readers look for; its ID is the path of the series."""
+HERE: Final = "images"
+MOST_KEPT: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,33 @@ def ome_xml(
         Where the document is; the paths in it are counted from there.
     """
     root = _root(uuid)
-    for number, facts in enumerate(series):
-        image = _image(facts.name.removeprefix(inside), facts, created)
-        pixels = _pixels(image, number, facts)
-        _tag(pixels, "MetadataOnly")
-        for line in facts.lines:
-            _planes(pixels, line, facts.format)
-        root.append(image)
-    return _text(root)
+    root.text = HERE
+    start, end = _text(root).split(HERE.encode())
+    images = (_image_text(facts, inside, created) for facts in series)
+    return b"".join([start, *images, end])
+
+
+def _image_text(facts: SeriesFacts, inside: str, created: str) -> bytes:
+    if facts.lines:
+        return _whole_image(facts, inside, created)
+    return _bare_image(replace(facts, lines=()), inside, created)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _bare_image(facts: SeriesFacts, inside: str, created: str) -> bytes:
+    """Return an image without planes; the list of all is written anew for each."""
+    return _whole_image(facts, inside, created)
+
+
+def _whole_image(facts: SeriesFacts, inside: str, created: str) -> bytes:
+    path = facts.name.removeprefix(inside)
+    image = _image(path, facts, created)
+    pixels = _pixels(image, path, facts)
+    _tag(pixels, "MetadataOnly")
+    for line in facts.lines:
+        _planes(pixels, line, facts.format)
+    text: bytes = ET.tostring(image, encoding="UTF-8", xml_declaration=False)
+    return text
 
 
 def ome_xml_of_planes(
@@ -82,7 +104,7 @@ def ome_xml_of_planes(
     """
     root = _root(uuid)
     image = _image("0", facts, created)
-    pixels = _pixels(image, 0, facts)
+    pixels = _pixels(image, "0", facts)
     for ifd, (t, c, z) in enumerate(planes):
         _tag(pixels, "TiffData", IFD=ifd, FirstT=t, FirstC=c, FirstZ=z, PlaneCount=1)
     for line in facts.lines:
@@ -144,7 +166,7 @@ def _image(path: str, facts: SeriesFacts, created: str) -> ET.Element:
     return image
 
 
-def _pixels(image: ET.Element, number: int, facts: SeriesFacts) -> ET.Element:
+def _pixels(image: ET.Element, path: str, facts: SeriesFacts) -> ET.Element:
     """Add size, scale and channels of a series; what follows says where planes are."""
     form, place = facts.format, facts.place
     size, unit = place.pixel_size_um, MICROMETRE if place.pixel_size_um else None
@@ -152,7 +174,7 @@ def _pixels(image: ET.Element, number: int, facts: SeriesFacts) -> ET.Element:
     pixels = _tag(
         image,
         "Pixels",
-        ID=f"Pixels:{number}{':z' if form.n_z else ''}",
+        ID=f"Pixels:{path}{':z' if form.n_z else ''}",
         DimensionOrder="XYZCT",
         Type=form.dtype,
         SizeX=form.shape[-1],
@@ -174,7 +196,7 @@ def _pixels(image: ET.Element, number: int, facts: SeriesFacts) -> ET.Element:
         _tag(
             pixels,
             "Channel",
-            ID=f"Channel:{number}:{index}",
+            ID=f"Channel:{path}:{index}",
             Name=name,
             Color=ome_colour(colour),
             SamplesPerPixel=1,

@@ -12,7 +12,7 @@ from faro.model import FrameRole
 from faro.storage import ngff
 from faro.storage.collection import Collection
 from faro.storage.layout import OTHERS
-from faro.storage.zarrseries import ZarrSeries, write_group
+from faro.storage.zarrseries import ZarrSeries, write_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,9 +139,9 @@ class Plate:
         if len(self._fields) > self._n_listed:
             wells = set(self._wells.values())
             for well in wells:
-                write_group(self.path / well.row, ROW_GROUP)
+                write_node(self.path / well.row, ROW_GROUP, self._durability)
                 fields = [p for p in self._fields.values() if _is_in(p, well)]
-                write_group(self.path / well.path, _well_group(fields))
+                write_node(self.path / well.path, _well_group(fields), self._durability)
             self._write_plate(wells)
             self._n_listed = len(self._fields)
 
@@ -176,7 +176,8 @@ class Plate:
             ],
         }
         fields = {str(fov): path for fov, path in self._fields.items()}
-        write_group(self.path, ngff.group({"plate": plate}, faro={"fields": fields}))
+        group = ngff.group({"plate": plate}, faro={"fields": fields})
+        write_node(self.path, group, self._durability)
 
 
 def _is_in(field: str, well: Well) -> bool:

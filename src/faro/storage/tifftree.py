@@ -80,14 +80,14 @@ class TiffTree:
     ) -> None:
         self._path, self._durability = path, durability
         self._compression, self._uuid = compression, uuid
-        disk.make_folder(path)
+        disk.make_folder(path, synced=durability == "power-loss")
 
     def create(
         self, key: SeriesKey, facts: ImageFacts, n_timepoints: int
     ) -> TiffSeries:
         """Create the folder of a series."""
         folder = self._path / key.stem
-        disk.make_folder(folder)
+        disk.make_folder(folder, synced=self._durability == "power-loss")
         writer = TiffFiles(self._compression, self._durability, self._uuid)
         return TiffSeries(folder, facts, n_timepoints, writer)
 
@@ -101,7 +101,7 @@ class TiffFiles:
     def __init__(
         self, compression: Compression, durability: Durability, uuid: str
     ) -> None:
-        self._compression, self._durability = compression, durability
+        self._compression, self._synced = compression, durability == "power-loss"
         self.uuid = uuid
 
     def write(
@@ -125,8 +125,11 @@ class TiffFiles:
             description=description,
             **page_options(self._compression, pixel_size_um),
         )
-        synced = self._durability == "power-loss"
-        disk.write_atomic(path, buffer.getvalue(), synced=synced)
+        disk.write_atomic(path, buffer.getvalue(), synced=self._synced)
+
+    def make_folder(self, path: Path) -> None:
+        """Create a folder."""
+        disk.make_folder(path, synced=self._synced)
 
 
 class TiffSeries(Series):
@@ -196,7 +199,7 @@ class TiffSeries(Series):
         return ome_xml_of_planes(facts, planes, uuid=self._files.uuid, created=created)
 
     def _new_label(self, name: str, like: LabelArray) -> TiffLabels:
-        disk.make_folder(label_file(self._folder, name, 0).parent)
+        self._files.make_folder(label_file(self._folder, name, 0).parent)
         return TiffLabels(self._folder, name, like, self._files, self.facts)
 
 

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from faro.storage.ngff import ImageFacts, Json
 
 
-def write_group(path: Path, metadata: Json) -> None:
-    """Create or replace the group in the folder ``path``."""
-    disk.make_folder(path)
-    disk.write_atomic(path / "zarr.json", document(metadata))
+def write_node(path: Path, metadata: Json, durability: Durability) -> None:
+    """Create or replace the group or array in the folder ``path``."""
+    synced = durability == "power-loss"
+    disk.make_folder(path, synced=synced)
+    disk.write_atomic(path / "zarr.json", document(metadata), synced=synced)
 
 
 class GrowingArray:
     """An array whose first axis is time and grows; thread-safe."""
 
     def __init__(self, path: Path, metadata: Json, durability: Durability) -> None:
-        disk.make_folder(path)
-        disk.write_atomic(path / "zarr.json", document(metadata))
+        write_node(path, metadata, durability)
         self.path, self._lock = path, threading.Lock()
         self._metadata = metadata
         self._array: ts.TensorStore = open_array(path, durability)
@@ -125,7 +125,7 @@ class ZarrSeries(Series):
         metadata = ngff.image_array(facts.format, max(1, n_timepoints))
         self._array = GrowingArray(path / "0", metadata, durability)
         self._planes = PlaneFile(path, name, facts, self._array.n_timepoints)
-        write_group(path, ngff.image_group(facts))
+        write_node(path, ngff.image_group(facts), durability)
 
     @property
     def n_timepoints(self) -> int:
@@ -137,7 +137,7 @@ class ZarrSeries(Series):
         with self._lock:
             moved = facts.place != self.facts.place
             self.facts = facts
-            write_group(self.path, ngff.image_group(facts))
+            write_node(self.path, ngff.image_group(facts), self._durability)
             for name, label in self._labels.items() if moved else ():
                 self._describe_label(name, label.shape)
 
@@ -165,7 +165,7 @@ class ZarrSeries(Series):
         array = GrowingArray(folder / "0", metadata, self._durability)
         self._describe_label(name, like.shape)
         names = [*self._labels, name]
-        write_group(folder.parent, ngff.group({"labels": names}))
+        write_node(folder.parent, ngff.group({"labels": names}), self._durability)
         return array
 
     def _describe_label(self, name: str, shape: tuple[int, ...]) -> None:
@@ -173,7 +173,7 @@ class ZarrSeries(Series):
         if n_z and shape[0] == 1:
             place = place.flattened(n_z)
         metadata = ngff.label_group(name, place, ngff.label_axes(shape))
-        write_group(self.path / "labels" / name, metadata)
+        write_node(self.path / "labels" / name, metadata, self._durability)
 
 
 def _done(future: Any, path: Path, verb: str) -> Any:
