@@ -72,7 +72,8 @@ class Meter:
     def read(self) -> None:
         """Remember what the process uses now."""
         process = self._process
-        handles = getattr(process, "num_fds", None) or process.num_handles
+        posix, windows = "num_fds", "num_handles"
+        handles = getattr(process, posix, None) or getattr(process, windows)
         self.readings.append(
             Reading(
                 self.n_done,
@@ -133,7 +134,7 @@ def report(readings: list[Reading]) -> dict[str, float]:
     }
     print(
         f"\nlast tenth / first tenth {found['cost']:.3f} (promised {MOST_COST}); "
-        f"memory from the second tenth on {found['memory']:.3f} (promised {MOST_MEMORY}); "
+        f"memory since the second {found['memory']:.3f} (promised {MOST_MEMORY}); "
         f"threads {found['threads']:+d}, descriptors {found['descriptors']:+d}"
     )
     return found
