@@ -133,3 +133,23 @@ def test_a_tracker_that_cannot_be_saved_is_refused() -> None:
 
     with pytest.raises(RefusedError, match=r"no method state\(\)"):
         ImageProcessingPipeline(segment_discs, tracker=Forgetful())  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.parametrize("kind", ["raises", "hangs"])
+def test_failures_in_a_row_end_the_run_where_that_was_asked_for(
+    kind: str, microscope: CannedMicroscope, sink: MemorySink
+) -> None:
+    def stimulate(context: Any) -> Any:
+        if context.timestep in {1, 3, 4, 5}:
+            if kind == "raises":
+                raise ZeroDivisionError
+            GATE.wait(60.0)
+        return True
+
+    pipeline = ImageProcessingPipeline(segment_discs, stimulator=stimulate)
+    limits = RunLimits(max_failures_in_a_row=3, step_deadline_s=0.1)
+    controller = Controller(microscope, pipeline, writer=sink, limits=limits)
+    summary = controller.run_experiment(disc_sequence(60, 1))
+    assert summary.reason == "3 frames in a row failed, the last at stimulate"
+    assert summary.n_stacks < 60
+    assert "3 frames in a row failed, the last at stimulate" in microscope.dark

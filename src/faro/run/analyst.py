@@ -63,7 +63,9 @@ class Analyst:
         board: DecisionBoard,
         recorder: Recorder,
         notices: Notices,
+        on_failures: Callable[[int, str], None],
     ) -> None:
+        self._on_failures, self._n_failed = on_failures, 0
         self._pipeline, self._board = pipeline, board
         self._recorder, self._notices = recorder, notices
         self._early = pipeline.features_before_mask()
@@ -99,7 +101,7 @@ class Analyst:
     def instead(self, job: FrameJob) -> Segmented:
         """Return what goes on where `segment` does not return in time."""
         stage = job.stage
-        self._failed(job.stack, stage, _no_answer(stage))
+        self._failed(job, stage, _no_answer(stage))
         job.stamps = job.stamps.copy()  # the others stay with the thread that hangs
         return Segmented(failed=stage)
 
@@ -123,6 +125,7 @@ class Analyst:
         if not claim():
             return
         n_cells = self._store(job, cells, columns, segmented, fov)
+        self._tally(job)
         stack = job.stack
         self._notices.tell(
             self._notices.analysed.emit, stack.timestep, stack.fov, n_cells
@@ -134,10 +137,11 @@ class Analyst:
         Its tracker goes on from the frame before.
         """
         stack, stage = job.stack, job.stage
-        self._failed(stack, stage, _no_answer(stage))
+        self._failed(job, stage, _no_answer(stage))
         self._publish(
             job, Decision(stack.fov, stack.timestep, None, f"failed: {stage}")
         )
+        self._tally(job)
         fresh = self._pipeline.new_tracker()
         with self._lock:
             saved = self._fovs[stack.fov].saved
@@ -261,7 +265,7 @@ class Analyst:
             self._recorder.cells(stack.fov, stack.timestep, table)
             tracks = cells.track_image()
             self._recorder.labels("tracks", stack.fov, stack.timestep, tracks)
-            self._store_rings(stack, cells)
+            self._store_rings(job, cells)
             fov.saved = self._attempt(job, "track/state", lambda _: fov.tracker.state())
             job.stamps.mark("stored")
         self._recorder.note(
@@ -276,10 +280,22 @@ class Analyst:
             self.cells_seen += n_cells
         return n_cells
 
-    def _store_rings(self, stack: Stack, cells: PixelCells) -> None:
+    def _store_rings(self, job: FrameJob, cells: PixelCells) -> None:
+        stack = job.stack
         for extractor in self._pipeline.features:
-            for name, image in getattr(extractor, "label_images", _none)(cells).items():
+            make = getattr(extractor, "label_images", _none)
+            stage = f"features/{type(extractor).__name__}"
+            images = self._attempt(job, stage, partial(_images_of, make, cells)) or {}
+            for name, image in images.items():
                 self._recorder.labels(name, stack.fov, stack.timestep, image)
+
+    def _tally(self, job: FrameJob) -> None:
+        """Count the frames in a row on which something failed."""
+        with self._lock:
+            self._n_failed = self._n_failed + 1 if job.failed_at else 0
+            n_failed = self._n_failed
+        if n_failed:
+            self._on_failures(n_failed, job.failed_at)
 
     def _attempt(
         self, job: FrameJob, stage: str, call: Callable[[Stack], Result | None]
@@ -289,10 +305,11 @@ class Analyst:
         try:
             return call(job.stack)
         except Exception as error:  # noqa: BLE001  a plug-in may raise anything
-            self._failed(job.stack, stage, error)
+            self._failed(job, stage, error)
             return None
 
-    def _failed(self, stack: Stack, stage: str, error: Exception) -> None:
+    def _failed(self, job: FrameJob, stage: str, error: Exception) -> None:
+        stack, job.failed_at = job.stack, stage
         failure = BackgroundError.of(
             error, stage=stage, fov=stack.fov, timestep=stack.timestep
         )
@@ -304,6 +321,12 @@ class Analyst:
 
 def _no_answer(stage: str) -> TimeoutError:
     return TimeoutError(f"{stage} did not return within its deadline")
+
+
+def _images_of(
+    make: Callable[[PixelCells], dict[str, Any]], cells: PixelCells, _stack: Stack
+) -> dict[str, Any]:
+    return make(cells)
 
 
 def _none(_cells: PixelCells) -> dict[str, Any]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAY_BE_ZERO = frozenset({"max_failures_in_a_row"})
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
 SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
 
@@ -141,7 +142,8 @@ def limits_from(words: object) -> tuple[RunLimits, list[Problem]]:
         return RunLimits(), []
     values, problems = check_parameters(RunLimits, words, "limits")
     for name, value in values.items():
-        if not isinstance(value, str) and value <= 0:
+        least = 0 if name in MAY_BE_ZERO else None
+        if isinstance(value, int | float) and value <= 0 and value != least:
             what = f"{name} is {value!r}."
             problems.append(Problem(f"limits.{name}", what, "Give more than 0."))
     return (RunLimits() if problems else RunLimits(**values)), problems

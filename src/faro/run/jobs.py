@@ -57,12 +57,15 @@ class FrameJob:
         The stimulator that decides on this frame, None if no stimulation uses it.
     stage
         The component that has the stack now.
+    failed_at
+        The last component that failed on it, empty if none did.
     """
 
     stack: Stack
     stamps: Stamps
     decide_with: Stimulator | None = None
     stage: str = ""
+    failed_at: str = ""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ class RunLimits:
     step_deadline_s
         How long the segmentation of a stack, or all that follows it, may take; then
         it is given up, its thread is replaced, and nothing fires for that frame.
+    max_failures_in_a_row
+        Frames in a row on which a component fails that end the run; 0: never.
     drain_deadline_s
         How long the end of a run waits for analysis and for writing.
     n_workers
@@ -44,6 +46,7 @@ class RunLimits:
     mask_deadline_s: float = 30.0
     late_mask: WhenLate = "skip"
     step_deadline_s: float = 60.0
+    max_failures_in_a_row: int = 0
     drain_deadline_s: float = 120.0
     n_workers: int = 2
     max_in_flight: int = 64

@@ -100,7 +100,9 @@ class OneRun:
         self._analyst: Analyst | None = None
         self._lanes: Lanes[FrameJob, Segmented] | None = None
         if pipeline is not None:
-            analyst = Analyst(pipeline, self._board, self.recorder, notices)
+            analyst = Analyst(
+                pipeline, self._board, self.recorder, notices, self._failing
+            )
             self._analyst = analyst
             work = Work(
                 analyst.segment, analyst.follow, analyst.instead, analyst.give_up
@@ -297,6 +299,12 @@ class OneRun:
         if self._lanes is not None and not self._lanes.drain(deadline_s):
             self._note_undone(f"{self._lanes.in_flight} frames were not analysed")
         feed.close()
+
+    def _failing(self, n_frames: int, stage: str) -> None:
+        """End the run where so many frames in a row failed that it makes no sense."""
+        most = self._limits.max_failures_in_a_row
+        if 0 < most <= n_frames:
+            self.stop(f"{n_frames} frames in a row failed, the last at {stage}")
 
     def _note_undone(self, what: str) -> None:
         error = TimeoutError(f"{what} within {self._limits.drain_deadline_s:g} s")
