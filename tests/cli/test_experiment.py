@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +15,7 @@ import faro
 from faro.cli import app
 from faro.experiment.document_start import START
 from faro.experiment.document_text import document_from, parsed
+from faro.testing.posix import open_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +110,14 @@ def test_show_knows_no_other_format(file: Path) -> None:
     assert "Did you mean 'yaml'?" in result.output
 
 
+def test_the_schema_names_rigs_and_components() -> None:
+    schema = json.loads(faro_says("schema").stdout)
+    text = json.dumps(schema["$defs"]["PipelinePart"]["properties"]["stimulator"])
+    assert '"PercentageOfCell"' in text
+    assert '"OtsuSegmenter"' not in text
+    assert '"simulated"' in json.dumps(schema["properties"]["microscope"])
+
+
 def test_schema_is_json() -> None:
     result = faro_says("schema")
     assert result.exit_code == 0
@@ -131,6 +143,44 @@ def test_run_stores_a_run_that_can_be_shown_and_run_again(
     assert used.exit_code == 2
     assert "again" not in used.output
     assert "first_002" in used.output
+
+
+PAUSED = """
+microscope = { rig = "simulated", parameters = { image_shape = [64, 64] } }
+shared = { channels = ["miRFP"] }
+phases = [{}, { pause_before = "Add the drug." }]
+"""
+
+
+def test_a_pause_that_nobody_can_end_is_refused(file: Path) -> None:
+    file.write_text(PAUSED, encoding="utf-8")
+    result = faro_says("run", file, "--in-process")
+    assert result.exit_code == 2
+    assert "'Add the drug.' waits for Enter, and this is no terminal" in result.output
+    assert not list(file.parent.glob("*-run"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens a pty")
+def test_enter_in_the_terminal_goes_on_with_the_run(file: Path) -> None:
+    file.write_text(PAUSED, encoding="utf-8")
+    keyboard, program = open_terminal()
+    command = [sys.executable, "-m", "faro", "run", str(file), "--in-process"]
+    with subprocess.Popen(
+        command, stdin=program, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as run:
+        os.close(program)
+        assert run.stderr is not None
+        seen = ""
+        while "Press Enter" not in seen and (line := run.stderr.readline()):
+            seen += line
+        os.write(keyboard, b"\n")
+        run.communicate(timeout=60)
+    os.close(keyboard)
+    assert "Paused: Add the drug." in seen
+    assert run.returncode == 0
+    assert (faro.open_run(file.parent / "experiment-run").summary or {})[
+        "n_stacks"
+    ] == 2
 
 
 def test_an_error_keeps_its_brackets(file: Path) -> None:

@@ -147,8 +147,8 @@ def test_phases_and_waits_are_marked_where_they_begin() -> None:
     assert marks == [
         (0.0, "wait until 18:30", False, 0),
         (0.0, "before the drug \N{RIGHTWARDS ARROW}", False, 1),
-        (300.0, "pause: Add the drug.", True, 0),
-        (300.0, "after the drug \N{RIGHTWARDS ARROW}", True, 1),
+        (300.0, "pause: Add the drug.", False, 0),
+        (300.0, "after the drug \N{RIGHTWARDS ARROW}", False, 1),
     ]
     ax = timeline_of(schedule).axes[0]
     assert {text.get_text() for text in ax.texts} == {text for _, text, *_ in marks}

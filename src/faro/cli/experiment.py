@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faro.cli.reporting import tell_what_there_is
 from faro.errors import Problem
-from faro.experiment import plan
-from faro.experiment.document_schema import document_schema
+from faro.experiment import plan, waits
 from faro.experiment.document_start import START
 from faro.experiment.document_text import document_from, text_of
 from faro.experiment.refusal import ExperimentError
 from faro.run.files import load_words, prepare, problems_of
+from faro.run.schema import file_schema
 from faro.view.schedule import schedule_lines, schedule_of
 from faro.view.timeline import write_timeline
 
@@ -36,11 +37,21 @@ def run_file(
 ) -> int:
     """Run the experiment of a file and report it; return the exit code."""
     prepared = prepare(path)
+    _refuse_endless_pauses(prepared)
     _introduce(console, prepared)
     summary = prepared.run(output, progress=progress, hosted=hosted)
     if summary.path is not None:
         tell_what_there_is(console, summary.path)
     return 0 if summary.completed and not summary.n_errors else 1
+
+
+def _refuse_endless_pauses(prepared: Prepared) -> None:
+    """Raise if somebody is waited for, and nobody can press Enter."""
+    asked = [wait for wait in waits(prepared.events) if wait.pause_before]
+    if asked and not (sys.stdin and sys.stdin.isatty()):
+        what = f"{asked[0].pause_before!r} waits for Enter, and this is no terminal."
+        remedy = "Run it in a terminal, or in Python with controller.resume()."
+        raise ExperimentError([Problem("pause_before", what, remedy)])
 
 
 def check_file(console: Console, path: Path, *, offline: bool) -> int:
@@ -103,7 +114,7 @@ def init_file(console: Console, path: Path | None) -> int:
 
 def print_schema(console: Console) -> int:
     """Print the JSON schema of experiment files; return the exit code."""
-    console.out(json.dumps(document_schema(), indent=2), highlight=False)
+    console.out(json.dumps(file_schema(), indent=2), highlight=False)
     return 0
 
 

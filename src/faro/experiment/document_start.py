@@ -23,7 +23,9 @@ image_shape = [256, 256]  # (Y, X) in pixels
 
 # What to do: [sequence], or [[phases]] one after the other, or [[arms]] side by side.
 [sequence]
-stage_positions = [
+# start_at = "18:30"              # waits for the time, in the dark
+# pause_before = "Add the drug."  # waits for Enter, in the dark
+stage_positions = [  # or { file = "positions.pos" }
   { x = 0, y = 0, name = "left" },  # um
   { x = 1000, y = 0, name = "right" },
 ]
@@ -66,5 +68,6 @@ component = "PercentageOfCell"
 parameters = { fraction = 0.3, direction = [-1, 0] }  # the upper third of each cell
 
 [storage]
+layout = "collection"  # OME-Zarr; or "plate" (wells), or "tiff"
 path = "my-first-run"  # from the folder of this file; a number is added if it is taken
 """

@@ -38,7 +38,7 @@ PALETTES = {
 UNITS = ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (float("inf"), 3600.0, "h"))
 STOP = "#D55E00"
 """Of a wait for a time or a person."""
-MARK_PT, MOST_MARKS, LONGEST, HALF = 13.0, 12, 60, 0.5
+MARK_PT, MOST_MARKS, LONGEST = 13.0, 12, 60
 LETTER = 0.0062
 """Width of a letter of a mark, as a fraction of the picture."""
 PADDING_FRACTION = 0.12
@@ -114,7 +114,7 @@ class Mark:
 def marks_of(schedule: Schedule) -> list[Mark]:
     """Return what is written above the rows, each on the lowest free line.
 
-    In the second half of the picture the words end at their moment.
+    Words that would leave the picture end at their moment.
     """
     said = [(stop.planned_s, stop.text, STOP) for stop in schedule.stops]
     said += [(s, f"{name} \N{RIGHTWARDS ARROW}", FAINT) for name, s in schedule.phases]
@@ -125,7 +125,8 @@ def marks_of(schedule: Schedule) -> list[Mark]:
     for start_s, full, colour in said:
         text = full if len(full) <= LONGEST else f"{full[: LONGEST - 3]}..."
         place = start_s / last_s if last_s else 0.0
-        width, before = LETTER * len(text), place > HALF
+        width = LETTER * len(text)
+        before = place + width > 1
         span = (place - width, place) if before else (place, place + width)
         level = _free_line(span, taken)
         found.append(Mark(start_s, text, colour, before, level))
