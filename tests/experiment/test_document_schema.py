@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from faro.experiment.document import ExperimentFile
 from faro.experiment.document_schema import document_schema
 from faro.experiment.document_start import START
-from faro.experiment.document_text import parsed
+from faro.experiment.document_text import parsed, read_data
 
 SCHEMA = document_schema()
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
@@ -57,6 +59,11 @@ def is_a(value: Any, kind: str) -> bool:
 
 def test_the_file_to_begin_with_fits() -> None:
     assert fits(parsed(START, "toml"), SCHEMA)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_fits(path: Path) -> None:
+    assert fits(read_data(path), SCHEMA)
 
 
 @pytest.mark.parametrize(
