@@ -121,6 +121,51 @@ def devices(
 
 
 @app.command()
+def calibrate(  # noqa: PLR0913  the options of the command
+    file: Annotated[
+        Path, typer.Argument(help="Calibration to write; a picture goes beside it.")
+    ] = Path("dmd.json"),
+    rig: Annotated[
+        str | None, typer.Option(help="Name of a rig, or module:Class.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Micro-Manager configuration to load.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="Preset of the light that goes through the DMD.")
+    ] = "CyanStim",
+    exposure_ms: Annotated[
+        float, typer.Option("--exposure", help="Of each spot, ms.")
+    ] = 50.0,
+    power: Annotated[
+        float | None, typer.Option(help="Light level; default: as the preset sets it.")
+    ] = None,
+    spots: Annotated[int, typer.Option(help="Spots in each round.")] = 25,
+    seed: Annotated[int, typer.Option(help="Seed of their places.")] = 0,
+    *,
+    projective: Annotated[
+        bool, typer.Option("--projective", help="For an oblique projection.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Try the file with one spot instead.")
+    ] = False,
+) -> None:
+    """Find out where each camera pixel lies on the DMD; or check that with one spot."""
+    light = {"config": channel, "exposure": exposure_ms, "power": power}
+    options = {"count": spots, "seed": seed, "projective": projective}
+    _call(
+        "faro.cli.calibrate",
+        "run_calibrate",
+        rig,
+        config,
+        file,
+        light=light,
+        only_check=check,
+        **options,
+    )
+
+
+@app.command()
 def run(
     file: ExperimentPath,
     output: Out = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ class CalibrationError(FaroError, ValueError):
 
 
 class DMD:
-    """Carries masks from camera pixels to mirrors, by a known affine.
+    """Carries masks from camera pixels to mirrors, by a known transform.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class DMD:
         (Y, X) of the DMD in mirrors.
     affine
         3 x 3, float64: camera pixel (x, y, 1) to mirror (x, y, 1). Pixel centres are
-        at whole numbers. The last row is (0, 0, 1).
+        at whole numbers. The last row is (0, 0, 1), unless it is projective.
     on_value
         Pixel value that means "on".
     camera_shape
@@ -43,11 +43,14 @@ class DMD:
     optics
         With which binning, ROI and objective the affine was measured, as in
         `HardwareFacts.optics`; what is not named is not checked.
+    projective
+        Whether the last row may be another: an oblique projection. All mirrors are
+        taken to be as large as in the middle of the DMD.
 
     Raises
     ------
     CalibrationError
-        If the affine is not finite, singular, or no affine.
+        If the transform is not finite, singular, or no affine and not projective.
     """
 
     def __init__(
@@ -58,13 +61,14 @@ class DMD:
         *,
         camera_shape: tuple[int, int] | None = None,
         optics: Mapping[str, str] | None = None,
+        projective: bool = False,
     ) -> None:
         self._shape = (int(shape[0]), int(shape[1]))
-        self._affine = _checked_affine(affine)
+        self._affine = _checked_affine(affine, projective=projective)
         self._on_value = int(on_value)
         self._camera_shape = camera_shape
         self.optics = dict(optics or {})
-        scale = math.sqrt(abs(np.linalg.det(self._affine[:2, :2])))
+        scale = self._scale()
         self._width = 1.0 if math.isclose(scale, 1.0) else 1.0 / scale
         self._kernel = self._box()
         self._maps = self._sampling_maps()
@@ -152,9 +156,11 @@ class DMD:
         if cv2.countNonZero(edge) == 0:
             return
         x, y = np.asarray(cv2.findNonZero(edge)).reshape(-1, 2).T
-        (a, b, c), (d, e, f) = self._affine[:2]
-        mirror_x = np.rint(a * x + b * y + c).astype(np.intp)
-        mirror_y = np.rint(d * x + e * y + f).astype(np.intp)
+        at_x, at_y = _carried(self._affine, x, y)
+        mirror_x, mirror_y = (
+            np.rint(at_x).astype(np.intp),
+            np.rint(at_y).astype(np.intp),
+        )
         height, width = self._shape
         inside = (mirror_x >= 0) & (mirror_x < width)
         inside &= (mirror_y >= 0) & (mirror_y < height)
@@ -183,6 +189,15 @@ class DMD:
             )
         )
 
+    def _scale(self) -> float:
+        """Return how many mirrors a camera pixel is wide, in the middle of the DMD."""
+        if self._affine[2, :2].any():
+            y, x = (self._shape[0] - 1) / 2, (self._shape[1] - 1) / 2
+            point = inverse_of(self._affine) @ np.array([x, y, 1.0])
+            share = float(self._affine[2] @ (point / point[2]))
+            return math.sqrt(abs(float(np.linalg.det(self._affine)) / share**3))
+        return math.sqrt(abs(np.linalg.det(self._affine[:2, :2])))
+
     def _box(self) -> npt.NDArray[np.float32]:
         """Return the weights (X,) of a box as wide as a mirror, in camera pixels."""
         reach = max(0, math.ceil((self._width - 1) / 2))
@@ -194,10 +209,10 @@ class DMD:
         """Return for each mirror where it looks in the camera image, (Y, X)."""
         height, width = self._shape
         y, x = np.arange(height)[:, None], np.arange(width)[None, :]
-        (a, b, c), (d, e, f) = np.linalg.inv(self._affine)[:2]
-        camera_x = (a * x + b * y + c).astype(np.float32)
-        camera_y = (d * x + e * y + f).astype(np.float32)
-        whole, fraction = cv2.convertMaps(camera_x, camera_y, cv2.CV_16SC2)
+        camera_x, camera_y = _carried(inverse_of(self._affine), x, y)
+        whole, fraction = cv2.convertMaps(
+            camera_x.astype(np.float32), camera_y.astype(np.float32), cv2.CV_16SC2
+        )
         return np.asarray(whole, np.int16), np.asarray(fraction, np.uint16)
 
     def _checked(self, mask: npt.NDArray[np.uint8]) -> Mask:
@@ -217,7 +232,23 @@ def _array(image: object) -> Mask:
     return np.asarray(image, dtype=np.uint8)
 
 
-def _checked_affine(affine: npt.ArrayLike) -> Affine:
+def inverse_of(matrix: Affine) -> Affine:
+    """Return the inverse (3, 3) of a transform (3, 3)."""
+    return np.asarray(np.linalg.inv(matrix), np.float64)
+
+
+def _carried(
+    matrix: Affine, x: npt.NDArray[Any], y: npt.NDArray[Any]
+) -> tuple[Affine, Affine]:
+    """Return the points x, y (N,) carried by ``matrix`` (3, 3), each (N,)."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    if g == h == 0:
+        return (a * x + b * y + c) / i, (d * x + e * y + f) / i
+    share = g * x + h * y + i
+    return (a * x + b * y + c) / share, (d * x + e * y + f) / share
+
+
+def _checked_affine(affine: npt.ArrayLike, *, projective: bool) -> Affine:
     matrix = np.array(affine, dtype=np.float64)
     remedy = "Calibrate the DMD again: it must be 3 x 3, camera to mirror, in (x, y)."
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
@@ -225,7 +256,7 @@ def _checked_affine(affine: npt.ArrayLike) -> Affine:
             f"The camera-to-DMD affine is not 3 x 3 finite numbers: {matrix.tolist()}."
         )
         raise CalibrationError(problem, remedy=remedy)
-    if not np.array_equal(matrix[2], [0, 0, 1]):
+    if not projective and not np.array_equal(matrix[2], [0, 0, 1]):
         problem = f"The last row of the camera-to-DMD affine is {matrix[2].tolist()}."
         raise CalibrationError(problem, remedy="It must be 0, 0, 1.")
     scales = np.linalg.svd(matrix[:2, :2], compute_uv=False)
