@@ -26,6 +26,7 @@ from faro.microscope.calibration_run import (
 )
 from faro.microscope.calibration_spots import found_spot, planned_spots, spot_pattern
 from faro.microscope.dmd import DMD, CalibrationError, inverse_of
+from faro.testing.mounting import mounting, spoiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,23 +35,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 LIGHT = PowerChannel("CyanStim", exposure=50, power=20)
 CAMERA, SLM = (256, 256), (300, 400)
-
-
-def mounting(seed: int) -> Floats:
-    """Return a random affine (3, 3), camera to mirror: flip, turn, scale, shear."""
-    rng = np.random.default_rng(seed)
-    angle = rng.uniform(-math.pi, math.pi)
-    turn = np.array(
-        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-    )
-    shear = np.array([[1.0, rng.uniform(-0.1, 0.1)], [0.0, rng.uniform(0.9, 1.1)]])
-    flip = np.diag([rng.choice([-1.0, 1.0]), 1.0])
-    matrix = np.eye(3)
-    matrix[:2, :2] = rng.uniform(0.6, 1.4) * turn @ shear @ flip
-    middle = np.array([CAMERA[1] - 1, CAMERA[0] - 1]) / 2
-    target = np.array([SLM[1] - 1, SLM[0] - 1]) / 2 + rng.uniform(-15, 15, 2)
-    matrix[:2, 2] = target - matrix[:2, :2] @ middle
-    return matrix
 
 
 def camera_points(step_px: int = 15) -> Floats:
@@ -75,45 +59,22 @@ def rig(truth: Floats) -> SimulatedMicroscope:
 
 @pytest.fixture
 def microscope() -> Iterator[SimulatedMicroscope]:
-    with rig(mounting(1)) as opened:
+    with rig(mounting(1, CAMERA, SLM)) as opened:
         yield opened
-
-
-def spoiled(frames: list[npt.NDArray[Any]], seed: int) -> list[npt.NDArray[np.uint16]]:
-    """Return frames with noise, hot pixels, and a false spot in one of five.
-
-    The false one is brighter than the true one and lies anywhere.
-    """
-    rng = np.random.default_rng(seed)
-    hot = rng.integers(0, CAMERA[0], (2, 60))
-    wrong = set(rng.permutation(len(frames) - 1)[: math.ceil(0.2 * (len(frames) - 1))])
-    result = []
-    for number, frame in enumerate(frames):
-        image = frame.astype(float) + rng.normal(0, 40, CAMERA)
-        image[hot[0], hot[1]] += rng.uniform(0, 60_000, 60)
-        if number - 1 in wrong:
-            y, x = rng.uniform(15, CAMERA[0] - 15, 2)
-            grid = np.mgrid[: CAMERA[0], : CAMERA[1]]
-            squared = (grid[0] - y) ** 2 + (grid[1] - x) ** 2
-            image += 2.0 * frame.max() * (squared < 30)
-        result.append(np.clip(image, 0, 65535).astype(np.uint16))
-    return result
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_mounting_is_found_among_noise_hot_pixels_and_false_spots(
     seed: int,
 ) -> None:
-    truth = mounting(seed)
+    truth = mounting(seed, CAMERA, SLM)
     calls: list[int] = []
     with rig(truth) as microscope:
 
         def look(patterns: Sequence[Any]) -> list[Any]:
             calls.append(len(patterns))
             frames = frames_of(microscope, LIGHT, patterns)
-            return list(
-                spoiled([np.asarray(f) for f in frames], 100 * seed + len(calls))
-            )
+            return list(spoiled(frames, 100 * seed + len(calls)))
 
         found = calibrated(look, conditions_of(microscope), SpotPlan(seed=seed))
     off = errors_px(found.matrix, truth)
@@ -286,7 +247,7 @@ def test_what_is_no_spot_is_not_taken_for_one() -> None:
 
 @pytest.mark.parametrize("kind", ["affine", "projective"])
 def test_a_fit_is_robust_and_says_what_it_left_out(kind: Any) -> None:
-    truth = mounting(9)
+    truth = mounting(9, CAMERA, SLM)
     if kind == "projective":
         truth = truth.copy()
         truth[2, :2] = 4e-4, -3e-4
@@ -307,7 +268,7 @@ def test_a_fit_is_robust_and_says_what_it_left_out(kind: Any) -> None:
 
 
 def test_a_projective_dmd_lands_masks_where_it_says() -> None:
-    matrix = mounting(2)
+    matrix = mounting(2, CAMERA, SLM)
     matrix[2, :2] = 6e-4, -4e-4
     dmd = DMD(SLM, matrix, projective=True)
     mask = np.zeros(CAMERA, np.uint8)
@@ -318,8 +279,8 @@ def test_a_projective_dmd_lands_masks_where_it_says() -> None:
     line = np.zeros(CAMERA, np.uint8)
     line[60, 40:200] = 255
     assert np.count_nonzero(dmd.warp(line)) > 40
-    plain = DMD(SLM, mounting(2))
-    same = DMD(SLM, mounting(2), projective=True)
+    plain = DMD(SLM, mounting(2, CAMERA, SLM))
+    same = DMD(SLM, mounting(2, CAMERA, SLM), projective=True)
     assert (plain.warp(mask) == same.warp(mask)).all()
 
 

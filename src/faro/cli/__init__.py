@@ -152,17 +152,9 @@ def calibrate(  # noqa: PLR0913  the options of the command
 ) -> None:
     """Find out where each camera pixel lies on the DMD; or check that with one spot."""
     light = {"config": channel, "exposure": exposure_ms, "power": power}
-    options = {"count": spots, "seed": seed, "projective": projective}
-    _call(
-        "faro.cli.calibrate",
-        "run_calibrate",
-        rig,
-        config,
-        file,
-        light=light,
-        only_check=check,
-        **options,
-    )
+    options: dict[str, Any] = {"count": spots, "seed": seed, "projective": projective}
+    options |= {"light": light, "only_check": check}
+    _call("faro.cli.calibrate", "run_calibrate", rig, config, file, **options)
 
 
 @app.command()

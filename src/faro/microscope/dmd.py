@@ -153,9 +153,11 @@ class DMD:
         Only pixels near an edge are looked at: others cover their mirror.
         """
         edge = cv2.bitwise_and(full, cv2.bitwise_not(spread))
-        if cv2.countNonZero(edge) == 0:
+        # numpy lists the few of a million several times faster than OpenCV does
+        flat = np.flatnonzero(_array(edge).view(np.bool_)).astype(np.int32)
+        if len(flat) == 0:
             return
-        x, y = np.asarray(cv2.findNonZero(edge)).reshape(-1, 2).T
+        y, x = np.divmod(flat, np.int32(full.shape[1]))
         at_x, at_y = _carried(self._affine, x, y)
         mirror_x, mirror_y = (
             np.rint(at_x).astype(np.intp),
