@@ -10,7 +10,12 @@ import pytest
 from faro.analysis import (
     ErkKtrFeatures,
     IntensityFeatures,
+    MovementFeatures,
+    NeighbourFeatures,
     PixelCells,
+    PositionFeatures,
+    RegionFeatures,
+    ShapeFeatures,
     as_feature_extractor,
 )
 from faro.errors import ContractError
@@ -41,6 +46,12 @@ def frame() -> tuple[PixelCells, Stack]:
     [
         IntensityFeatures(),
         IntensityFeatures(("std", "median"), channels=("mScarlet3",), region="cell"),
+        IntensityFeatures(("p10", "max", "corrected_sum"), ring=(1, 3)),
+        MovementFeatures(),
+        NeighbourFeatures(),
+        PositionFeatures(),
+        RegionFeatures(("solidity", "bbox", "intensity_max", "euler_number")),
+        ShapeFeatures(),
         ErkKtrFeatures(),
         ErkKtrFeatures("mScarlet3", margin=1, distance=6, channels=("miRFP",)),
     ],

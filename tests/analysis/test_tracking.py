@@ -179,6 +179,20 @@ def test_nothing_links_beyond_the_largest_distance() -> None:
         assert tracker.update(1, far).tolist() == expected
 
 
+def test_the_largest_distance_can_be_said_in_um() -> None:
+    labels = np.zeros((60, 60), np.int32)
+    labels[10:14, 10:14] = 1
+    for size_um, same in ((1.0, False), (0.5, True)):  # 10 um are 10 or 20 px
+        tracker = StreamingTracker(max_distance_um=10.0, use_area=False)
+        first = tracker.update(0, PixelCells(labels, size_um))
+        moved = PixelCells(np.roll(labels, 15, axis=1), size_um)
+        assert (tracker.update(1, moved) == first).all() == same
+    with pytest.raises(ContractError, match=r"10 um, but no pixel size is known"):
+        tracker.update(2, PixelCells(labels))
+    with pytest.raises(ContractError, match="max_shift_px is 3 and max_shift_um is 4"):
+        StreamingTracker(max_shift_px=3, max_shift_um=4)
+
+
 def test_daughters_get_new_ids_and_know_their_mother() -> None:
     tracker = StreamingTracker()
     still = [(100.0, 20.0 * i) for i in range(1, 9)]

@@ -6,15 +6,18 @@ from faro.analysis.adapters import LapTrackLinker, Relinked, TrackpyTracker
 from faro.analysis.blobs import BlobSegmenter
 from faro.analysis.cells import NotTrackedError, PixelCells, UnknownFeatureError
 from faro.analysis.cleaning import cleaned
+from faro.analysis.erk_ktr import ErkKtrFeatures
 from faro.analysis.features import (
-    ErkKtrFeatures,
-    IntensityFeatures,
+    FunctionFeatures,
     as_feature_extractor,
     checked_columns,
 )
+from faro.analysis.intensity import IntensityFeatures, background_level
 from faro.analysis.labels import normalise_labels
 from faro.analysis.matching import Matching, match_labels
 from faro.analysis.method import SegmentationMethod, as_segmenter
+from faro.analysis.movement import MovementFeatures
+from faro.analysis.neighbours import NeighbourFeatures
 from faro.analysis.seeded import SeededSegmenter
 from faro.analysis.segmentation import (
     BinarySegmenter,
@@ -23,6 +26,7 @@ from faro.analysis.segmentation import (
     ThresholdSegmenter,
     warm_up,
 )
+from faro.analysis.shapes import PositionFeatures, RegionFeatures, ShapeFeatures
 from faro.analysis.statistics import hedges_g, permutation_test
 from faro.analysis.tracking import StreamingTracker, TrackEvents
 
@@ -30,16 +34,22 @@ __all__ = [
     "BinarySegmenter",
     "BlobSegmenter",
     "ErkKtrFeatures",
+    "FunctionFeatures",
     "IntensityFeatures",
     "LapTrackLinker",
     "LocalThresholdSegmenter",
     "Matching",
+    "MovementFeatures",
+    "NeighbourFeatures",
     "NotTrackedError",
     "OtsuSegmenter",
     "PixelCells",
+    "PositionFeatures",
+    "RegionFeatures",
     "Relinked",
     "SeededSegmenter",
     "SegmentationMethod",
+    "ShapeFeatures",
     "StreamingTracker",
     "ThresholdSegmenter",
     "TrackEvents",
@@ -47,6 +57,7 @@ __all__ = [
     "UnknownFeatureError",
     "as_feature_extractor",
     "as_segmenter",
+    "background_level",
     "checked_columns",
     "cleaned",
     "hedges_g",

@@ -14,7 +14,7 @@ from faro.errors import ContractError, FaroError
 from faro.protocols.analysis import CellPixels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from faro.analysis.pixels import Image, Ints
     from faro.model.cells import Column
@@ -34,11 +34,12 @@ class UnknownFeatureError(FaroError, KeyError):
 
 
 class _Named:
-    """What a frame's cells and their rings share: track ids and features."""
+    """What a frame's cells and their rings share: ids, features, label images."""
 
     def __init__(self) -> None:
         self.tracks: Ints | None = None
         self.features: dict[str, Column] = {}
+        self.label_images: dict[str, Labels] = {}
 
 
 class PixelCells:
@@ -49,18 +50,22 @@ class PixelCells:
     labels
         (Y, X) int32, 0 background, nothing negative; labels need not be consecutive
         and may exceed 65535. Kept, not copied; must not change any more.
+    pixel_size_um
+        Edge of a pixel in the sample, None where unknown.
 
     >>> cells = PixelCells(np.array([[0, 4, 4], [9, 0, 0]], np.int32))
     >>> cells.label.tolist(), cells.y.tolist(), cells.x.tolist()
     ([4, 9], [0.0, 1.0], [1.5, 0.0])
     """
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: Labels, pixel_size_um: float | None = None) -> None:
+        self.pixel_size_um = pixel_size_um
         self._labels = labels.view()
         self._labels.setflags(write=False)
         self._names = _Named()
         self._only: npt.NDArray[np.int32] | None = None
         self._rings: dict[tuple[int, int], PixelCells] = {}
+        self._parts: dict[tuple[str, bool], PixelCells] = {}
 
     @cached_property
     def _index(self) -> PixelIndex:
@@ -131,6 +136,18 @@ class PixelCells:
         """Return the (n,) standard deviation (ddof 0) of ``image`` (Y, X)."""
         return self._index.std(self._values(image))
 
+    def sum(self, image: Image) -> Floats:
+        """Return the (n,) sum of ``image`` (Y, X) in each cell; 0 where empty."""
+        return self._index.reduced(np.add, self._values(image), np.float64)
+
+    def percentiles(self, image: Image, percents: Sequence[float]) -> Floats:
+        """Return percentiles (k, n) of ``image`` (Y, X); NaN where empty.
+
+        0 is the smallest value and 100 the largest; between two values as
+        ``numpy.percentile`` does.
+        """
+        return self._index.percentiles(self._values(image), percents)
+
     def ring(self, margin: int = 2, distance: int = 4) -> PixelCells:
         """Return the ring around each cell, from ``margin`` to ``distance`` px.
 
@@ -140,10 +157,7 @@ class PixelCells:
         """
         key = (margin, distance)
         if key not in self._rings:
-            ring = PixelCells(ring_labels(self._labels, margin, distance))
-            ring._only = self.label
-            ring._names = self._names
-            self._rings[key] = ring
+            self._rings[key] = self._like(ring_labels(self._labels, margin, distance))
         return self._rings[key]
 
     @property
@@ -151,6 +165,38 @@ class PixelCells:
         """The pixels of all cells, grouped by cell, in raster order within a cell."""
         index = self._index
         return CellPixels(index.flat, index.rank, index.rows, index.columns)
+
+    def compartment(self, name: str, *, without_self: bool = False) -> PixelCells:
+        """Return the parts of a second label image with the numbers of these cells.
+
+        The result has the same cells in the same order, with the same track ids and
+        features; a part may be empty. For what a chained segmenter found, such as
+        whole cells around nuclei.
+
+        Parameters
+        ----------
+        name
+            Of the label image.
+        without_self
+            Leave out the pixels of these cells, so that whole cells become cytoplasm.
+
+        Raises
+        ------
+        UnknownFeatureError
+            If there is no such label image in this frame.
+        """
+        images = self._names.label_images
+        if name not in images:
+            problem = f"The frame has no labels {name!r}; it has: {', '.join(images)}."
+            remedy = "Give the pipeline a segmenter of that name."
+            raise UnknownFeatureError(problem, remedy=remedy)
+        key = (name, without_self)
+        if key not in self._parts:
+            known = np.isin(images[name], self.label)
+            if without_self:
+                known &= self._labels == 0
+            self._parts[key] = self._like(np.where(known, images[name], 0))
+        return self._parts[key]
 
     def half(
         self, direction: npt.ArrayLike, fraction: npt.ArrayLike = 0.5
@@ -256,6 +302,17 @@ class PixelCells:
         problem = f"The cells have no feature {feature!r}; they have: {names}."
         remedy = "Name it in `needs`, so that it is measured first."
         raise UnknownFeatureError(problem, remedy=remedy)
+
+    def set_label_images(self, images: Mapping[str, Labels]) -> None:
+        """Take all label images (Y, X) int32 of the frame, by name."""
+        self._names.label_images = dict(images)
+
+    def _like(self, labels: Labels) -> PixelCells:
+        """Return the same cells with other pixels, ``labels`` (Y, X)."""
+        other = PixelCells(labels, self.pixel_size_um)
+        other._only = self.label
+        other._names = self._names
+        return other
 
     def _values(self, image: Image) -> npt.NDArray[np.generic]:
         """Return the pixels of ``image`` (Y, X), grouped by cell."""

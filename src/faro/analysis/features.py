@@ -1,9 +1,9 @@
-"""What is measured of every cell: intensities, and the ERK-KTR ratio."""
+"""What a user gives as a feature extractor, and what it returns: checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from faro.model import Stack
     from faro.model.cells import Column
     from faro.protocols import Cells, FeatureExtractor
-    from faro.protocols.analysis import Floats, Labels
 
     Measure: TypeAlias = Callable[[Cells, Stack], Mapping[str, Column]]
-
-_STATISTICS = ("mean", "median", "std")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,141 +102,3 @@ def checked_columns(found: object, n_cells: int, name: str) -> dict[str, Column]
         problem = f"{name} returned for {n_cells} cells: {'; '.join(wrong)}."
         raise ContractError(problem, remedy=remedy)
     return columns
-
-
-@dataclass(frozen=True, slots=True)
-class IntensityFeatures:
-    """Statistics of the grey levels in each cell.
-
-    Columns are called ``<statistic>_<channel>_<region>``, like ``mean_miRFP_nuc``.
-
-    Parameters
-    ----------
-    statistics
-        Any of ``"mean"``, ``"median"``, ``"std"``.
-    channels
-        Names or indices; all by default.
-    region
-        What the cells are called in the names of the columns.
-
-    Raises
-    ------
-    ContractError
-        If a statistic is unknown.
-    """
-
-    statistics: tuple[str, ...] = ("mean",)
-    channels: tuple[str | int, ...] | None = None
-    region: str = "nuc"
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.statistics if name not in _STATISTICS]
-        if unknown:
-            problem = f"There is no statistic {unknown[0]!r}."
-            remedy = f"Use any of: {', '.join(_STATISTICS)}."
-            raise ContractError(problem, remedy=remedy)
-
-    @property
-    def provides(self) -> tuple[str, ...] | None:
-        """Names of the columns; None where they depend on the stack's channels."""
-        names = [name for name in self.channels or () if isinstance(name, str)]
-        if not names or len(names) < len(self.channels or ()):
-            return None
-        return tuple(f"{s}_{n}_{self.region}" for s in self.statistics for n in names)
-
-    def features(self, cells: Cells, stack: Stack) -> dict[str, Floats]:
-        """Return the columns, name to (n,) float64."""
-        names = channel_names(stack, self.channels)
-        measures = {"mean": cells.mean, "median": cells.median, "std": cells.std}
-        return {
-            f"{statistic}_{name}_{self.region}": measures[statistic](stack[name])
-            for statistic in self.statistics
-            for name in names
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ErkKtrFeatures:
-    """Nucleus and cytoplasm ring, and their ratio: the kinase translocation reporter.
-
-    Columns: ``mean_`` and ``median_<channel>_nuc`` and ``_ring`` of every channel,
-    ``area_nuc`` (px), ``cnr`` and ``cnr_median``: ring over nucleus of ``channel``
-    (Regot et al. 2014, Cell 157:1724).
-
-    Parameters
-    ----------
-    channel
-        Name or index of the reporter's channel.
-    margin, distance
-        Inner and outer edge of the ring, px from the nucleus.
-    channels
-        Names of the channels to measure besides the reporter's; all by default.
-    """
-
-    channel: str | int = 1
-    margin: int = 2
-    distance: int = 4
-    channels: tuple[str, ...] | None = None
-
-    @property
-    def provides(self) -> tuple[str, ...] | None:
-        """Names of the columns; None where they depend on the stack's channels."""
-        if self.channels is None or not isinstance(self.channel, str):
-            return None
-        measured = [
-            f"{statistic}_{name}_{region}"
-            for name in dict.fromkeys((*self.channels, self.channel))
-            for region in ("nuc", "ring")
-            for statistic in ("mean", "median")
-        ]
-        return (*measured, "area_nuc", "cnr", "cnr_median")
-
-    @property
-    def rings(self) -> tuple[str, ...]:
-        """Label images that are stored: ``"ring"``."""
-        return ("ring",)
-
-    def label_images(self, cells: Cells) -> dict[str, Labels]:
-        """Return the rings as labels (Y, X) int32, under the name ``"ring"``."""
-        return {"ring": cells.ring(self.margin, self.distance).labels}
-
-    def features(self, cells: Cells, stack: Stack) -> dict[str, Column]:
-        """Return the columns, name to (n,) array."""
-        ring = cells.ring(self.margin, self.distance)
-        columns: dict[str, Any] = {}
-        reporter = channel_names(stack, (self.channel,))[0]
-        for name in dict.fromkeys((*channel_names(stack, self.channels), reporter)):
-            plane = stack[name]
-            for region, pixels in (("nuc", cells), ("ring", ring)):
-                columns[f"mean_{name}_{region}"] = pixels.mean(plane)
-                columns[f"median_{name}_{region}"] = pixels.median(plane)
-        return columns | {
-            "area_nuc": cells.area,
-            "cnr": _ratio(columns, "mean", reporter),
-            "cnr_median": _ratio(columns, "median", reporter),
-        }
-
-
-def channel_names(
-    stack: Stack, channels: tuple[str | int, ...] | None
-) -> tuple[str, ...]:
-    """Return the names of channels given by name or index; all for None.
-
-    Raises
-    ------
-    UnknownChannelError
-        If the stack has no such channel.
-    """
-    if channels is None:
-        return stack.channels
-    for channel in channels:
-        stack.plane(channel)
-    return tuple(c if isinstance(c, str) else stack.channels[c] for c in channels)
-
-
-def _ratio(columns: Mapping[str, Floats], statistic: str, channel: str) -> Floats:
-    """Return ring over nucleus (n,), NaN where the nucleus is black."""
-    ring = columns[f"{statistic}_{channel}_ring"]
-    nucleus = columns[f"{statistic}_{channel}_nuc"]
-    ratio: Floats = np.full(len(nucleus), np.nan)
-    return np.divide(ring, nucleus, out=ratio, where=nucleus > 0)

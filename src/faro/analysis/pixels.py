@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from faro.protocols.analysis import Floats, Labels
 
 Image: TypeAlias = npt.NDArray[np.integer[Any] | np.floating[Any] | np.bool_]
@@ -125,6 +127,27 @@ class PixelIndex:
         high = ordered[starts + counts // 2].astype(np.float64)
         medians[self.filled] = (low + high) / 2
         return medians
+
+    def percentiles(
+        self, values: npt.NDArray[Any], percents: Sequence[float]
+    ) -> Floats:
+        """Return percentiles (k, n) of values (M,) by cell; NaN where empty.
+
+        Linear between the two nearest values, rounded as ``numpy.percentile`` does.
+        """
+        ordered = self._sorted(values)
+        found: Floats = np.full((len(percents), len(self)), np.nan)
+        starts, last = self.starts[self.filled], self.counts[self.filled] - 1
+        for row, percent in zip(found, percents, strict=True):
+            place = last * (percent / 100)
+            low = np.floor(place).astype(np.int64)
+            share = place - low
+            below = ordered[starts + low].astype(np.float64)
+            above = ordered[starts + np.minimum(low + 1, last)].astype(np.float64)
+            apart = above - below
+            near_above = above - apart * (1 - share)
+            row[self.filled] = np.where(share >= 0.5, near_above, below + apart * share)
+        return found
 
     def _sorted(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return values (M,) sorted within each cell."""

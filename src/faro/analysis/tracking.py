@@ -87,6 +87,7 @@ class _Scene:
     shift: Floats
     elapsed: int
     tree: KDTree | None
+    gate_px: float | None
 
 
 class StreamingTracker:
@@ -115,9 +116,16 @@ class StreamingTracker:
         expected, as a share of their separation; 0 finds no divisions.
     max_shift_px
         Largest stage jump looked for; None is three times the spacing of the cells.
+    max_distance_um, max_shift_um
+        The same in um, where the cells know the size of a pixel.
+
+    Raises
+    ------
+    ContractError
+        If a length is given in px and in um.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is a setting of its own
         self,
         max_distance_px: float | None = None,
         memory: int = 3,
@@ -126,7 +134,12 @@ class StreamingTracker:
         features: tuple[str, ...] = (),
         division_offset_fraction: float = 0.3,
         max_shift_px: float | None = None,
+        max_distance_um: float | None = None,
+        max_shift_um: float | None = None,
     ) -> None:
+        _not_twice("max_distance", max_distance_px, max_distance_um)
+        _not_twice("max_shift", max_shift_px, max_shift_um)
+        self.max_distance_um, self.max_shift_um = max_distance_um, max_shift_um
         self.max_distance_px, self.memory = max_distance_px, memory
         self.use_area, self.features = use_area, tuple(features)
         self.division_offset_fraction, self.max_shift_px = (
@@ -206,9 +219,11 @@ class StreamingTracker:
         ahead = motion.persistence * min(elapsed, _LONGEST_LEAP)
         expected = tracks.yx + tracks.step * ahead
         seen = tracks.lost == 0
-        reach_px = self.max_shift_px or _SHIFT_SPACINGS * motion.spacing_px
+        reach_px = in_px(self.max_shift_px, self.max_shift_um, cells)
+        reach_px = reach_px or _SHIFT_SPACINGS * motion.spacing_px
         shift = common_shift(expected[seen], found, motion.spacing_px, reach_px)
-        return _Scene(expected + shift, found, looks, shift, elapsed, tree)
+        gate_px = in_px(self.max_distance_px, self.max_distance_um, cells)
+        return _Scene(expected + shift, found, looks, shift, elapsed, tree, gate_px)
 
     def _linked(self, scene: _Scene) -> tuple[Places, Places]:
         """Return rows of tracks and places of cells that belong together, (k,) each."""
@@ -217,8 +232,8 @@ class StreamingTracker:
             return nothing, nothing
         motion = self._motion
         limit, reach_px = motion.stake(), motion.reach_px()
-        if self.max_distance_px is not None:
-            reach_px = self.max_distance_px
+        if scene.gate_px is not None:
+            reach_px = scene.gate_px
             furthest = np.array([reach_px])
             no_change = np.zeros((1, scene.looks.shape[1]))
             limit = max(limit, float(motion.surprise(furthest, no_change)[0]) * 1.05)
@@ -304,6 +319,33 @@ class StreamingTracker:
             ),
         )
         return now.ids.copy()
+
+
+def _not_twice(name: str, px: float | None, um: float | None) -> None:
+    """Raise ContractError where a length is given in two units."""
+    if px is not None and um is not None:
+        problem = f"{name}_px is {px:g} and {name}_um is {um:g}."
+        raise ContractError(problem, remedy="Give one of them.")
+
+
+def in_px(px: float | None, um: float | None, cells: object) -> float | None:
+    """Return a length in px, None where none is given.
+
+    Raises
+    ------
+    ContractError
+        If it is given in um and ``cells`` do not know the size of a pixel.
+    """
+    if um is None:
+        return px
+    size_um = getattr(cells, "pixel_size_um", None)
+    if not size_um:
+        problem = (
+            f"The tracker was given {um:g} um, and the size of a pixel is unknown."
+        )
+        remedy = "Give px, or set the pixel size of the microscope."
+        raise ContractError(problem, remedy=remedy)
+    return um / float(size_um)
 
 
 def _nearest_px(tree: KDTree | None, found: Floats) -> Floats:

@@ -28,7 +28,29 @@ FIRST_COLUMNS = (
 )
 """Columns that every table starts with, in this order."""
 
-CELL_UNITS: Mapping[str, str] = MappingProxyType({"y": "px", "x": "px", "area": "px^2"})
+CELL_UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "y": "px",
+        "x": "px",
+        "area": "px^2",
+        "area_nuc": "px^2",
+        "y_um": "um",
+        "x_um": "um",
+        "area_um2": "um^2",
+        **{f"bbox-{side}": "px" for side in range(4)},
+        "axis_major_length": "px",
+        "axis_minor_length": "px",
+        "equivalent_diameter_area": "px",
+        "orientation": "rad",
+        "nearest_px": "px",
+        "step_px": "px",
+        "speed_px_per_frame": "px",
+        "speed_um_per_min": "um/min",
+        "direction_deg": "deg",
+        "displacement_px": "px",
+        "path_px": "px",
+    }
+)
 """Units of the built-in columns; a column that is not listed has none."""
 
 

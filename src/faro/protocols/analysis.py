@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from faro.model import Stack
     from faro.model.cells import Column
@@ -109,6 +109,11 @@ class Cells(Protocol):
         """(n, 4) int64 half-open boxes: y0, x0, y1, x1, px."""
         ...
 
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Edge of a pixel in the sample, None where unknown."""
+        ...
+
     def __len__(self) -> int: ...
 
     def mean(self, image: PixelArray) -> Floats:
@@ -121,6 +126,21 @@ class Cells(Protocol):
 
     def std(self, image: PixelArray) -> Floats:
         """Return the (n,) standard deviation (ddof 0) of ``image`` (Y, X)."""
+        ...
+
+    def sum(self, image: PixelArray) -> Floats:
+        """Return the (n,) sum of ``image`` (Y, X) in each cell; 0 where empty."""
+        ...
+
+    def percentiles(self, image: PixelArray, percents: Sequence[float]) -> Floats:
+        """Return percentiles (k, n), 0 to 100, of ``image`` (Y, X); NaN where empty."""
+        ...
+
+    def compartment(self, name: str, *, without_self: bool = False) -> Cells:
+        """Return the parts of another label image that have these cells' numbers.
+
+        The same cells in the same order; ``without_self`` leaves their own pixels out.
+        """
         ...
 
     def ring(self, margin: int = 2, distance: int = 4) -> Cells:

@@ -114,7 +114,7 @@ class Analyst:
         """
         fov = self._state_of(job.stack.fov)
         job.stamps.mark("queued")
-        cells, failed = self._found(segmented), segmented.failed
+        cells, failed = self._found(job, segmented), segmented.failed
         if self._waits is Waits.LABELS:
             self._publish(job, self._decide(job, cells, segmented, fov, failed))
         cells, columns, failed = self._followed(job, cells, fov, failed)
@@ -166,11 +166,14 @@ class Analyst:
         fov = self._state_of(job.stack.fov)
         self._publish(job, self._decide(job, None, Segmented(), fov, ""))
 
-    def _found(self, segmented: Segmented) -> PixelCells | None:
+    def _found(self, job: FrameJob, segmented: Segmented) -> PixelCells | None:
         """Return the cells of the main segmenter, None where it failed."""
         if segmented.failed:
             return None
-        return PixelCells(segmented.labels[self._pipeline.segmenters[0].name])
+        main = self._pipeline.segmenters[0].name
+        cells = PixelCells(segmented.labels[main], job.stack.pixel_size_um)
+        cells.set_label_images(segmented.labels)
+        return cells
 
     def _followed(
         self, job: FrameJob, cells: PixelCells | None, fov: _FovState, failed: str

@@ -132,7 +132,8 @@ class _Trial:
         main = self.labels.get(self.pipeline.segmenters[0].name)
         if main is None:
             return
-        cells = PixelCells(main)
+        cells = PixelCells(main, self.stack.pixel_size_um)
+        cells.set_label_images(self.labels)
 
         def track() -> bool:
             cells.set_tracks(self.pipeline.new_tracker().update(0, cells))
