@@ -88,9 +88,9 @@ class ShapeFeatures:
         }
 
 
-def _share(part: Floats, whole: Floats, of_nothing: float) -> Floats:
-    """Return ``part / whole`` (n,), and ``of_nothing`` where the whole is 0."""
-    share: Floats = np.full(len(whole), of_nothing)
+def _share(part: Floats, whole: Floats, empty_fraction: float) -> Floats:
+    """Return ``part / whole`` (n,), and ``empty_fraction`` where the whole is 0."""
+    share: Floats = np.full(len(whole), empty_fraction)
     return np.divide(part, whole, out=share, where=whole > 0)
 
 
