@@ -188,7 +188,7 @@ def test_the_largest_distance_can_be_said_in_um() -> None:
         moved = PixelCells(np.roll(labels, 15, axis=1), size_um)
         assert (tracker.update(1, moved) == first).all() == same
     with pytest.raises(ContractError, match=r"10 um, but no pixel size is known"):
-        tracker.update(2, PixelCells(labels))
+        StreamingTracker(max_distance_um=10.0).update(2, PixelCells(labels))
     with pytest.raises(ContractError, match="max_shift_px is 3 and max_shift_um is 4"):
         StreamingTracker(max_shift_px=3, max_shift_um=4)
 

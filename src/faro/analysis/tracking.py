@@ -340,9 +340,7 @@ def in_px(px: float | None, um: float | None, cells: object) -> float | None:
         return px
     size_um = getattr(cells, "pixel_size_um", None)
     if not size_um:
-        problem = (
-            f"The tracker was given {um:g} um, and the size of a pixel is unknown."
-        )
+        problem = f"The tracker was given {um:g} um, but no pixel size is known."
         remedy = "Give px, or set the pixel size of the microscope."
         raise ContractError(problem, remedy=remedy)
     return um / float(size_um)
