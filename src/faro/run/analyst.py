@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from faro.analysis import PixelCells
-from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision
+from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision, FrameRole
 from faro.protocols import StimulationContext, Waits, waits_for
 from faro.run.ahead import Ahead
 from faro.run.answers import answer_of, columns_of
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
+from faro.run.references import referred, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,13 +40,15 @@ Result = TypeVar("Result")
 class _FovState:
     """What one FOV remembers from frame to frame; its size does not grow.
 
-    ``saved`` is the tracker's state after the last frame that was stored.
+    ``saved`` is the tracker's state after the last frame that was stored; ``last`` the
+    timestep and the cells of that frame, if reference frames are measured.
     """
 
     tracker: Tracker
     previous: Stimulus | None = None
     memory: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
+    last: tuple[int | None, PixelCells | None] = (None, None)
 
 
 class Analyst:
@@ -83,6 +86,8 @@ class Analyst:
 
     def segment(self, job: FrameJob) -> Segmented:
         """Return the label images of a stack; runs on any worker."""
+        if job.stack.role is FrameRole.REF:
+            return Segmented()
         stamps = job.stamps
         stamps.mark("started")
         self._ahead.settle(job.stack.fov)
@@ -113,6 +118,9 @@ class Analyst:
         Nothing is stored where ``claim()`` is False: the frame was given up meanwhile.
         """
         fov = self._state_of(job.stack.fov)
+        if job.stack.role is FrameRole.REF:
+            self._refer(job, fov, claim)
+            return
         job.stamps.mark("queued")
         cells, failed = self._found(job, segmented), segmented.failed
         if self._waits is Waits.LABELS:
@@ -124,12 +132,33 @@ class Analyst:
             columns |= self._measure(self._late, cells, job)[0]
         if not claim():
             return
+        if self._pipeline.reference_features:
+            fov.last = (job.stack.timestep, cells)
         n_cells = self._store(job, cells, columns, segmented, fov)
         self._tally(job)
         stack = job.stack
         self._notices.tell(
             self._notices.analysed.emit, stack.timestep, stack.fov, n_cells
         )
+
+    def _refer(self, job: FrameJob, fov: _FovState, claim: Callable[[], bool]) -> None:
+        """Measure the cells of this timepoint on a reference frame, and record it."""
+        stack, (timestep, cells) = job.stack, fov.last
+        columns: dict[str, Column] = {}
+        reason = unusable(cells, timestep, stack)
+        if cells is not None and not reason:
+            for extractor in self._pipeline.reference_features:
+                stage = f"reference_features/{type(extractor).__name__}"
+                made = self._attempt(job, stage, partial(columns_of, extractor, cells))
+                columns |= made or {}
+        if not claim():
+            return
+        frame = {"fov": stack.fov, "timestep": stack.timestep}
+        if cells is None or reason:
+            self._recorder.note("reference_skipped", **frame, reason=reason)
+        else:
+            facts = referred(cells, columns)
+            self._recorder.note("reference_measured", **frame, **facts)
 
     def give_up(self, job: FrameJob) -> None:
         """Let a FOV go on without a frame whose `follow` does not return.

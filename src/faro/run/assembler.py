@@ -206,6 +206,7 @@ class Assembler:
         times = {"started_s": self._started_s, "lateness_s": lateness_s}
         if planned.role is FrameRole.IMAGE:
             self._acquired_s_of[planned.fov] = (planned.timestep, acquired_s)
+        if planned.role in (FrameRole.IMAGE, FrameRole.REF):
             self._deliver(stack, stamps)
         self._recorder.stack(stack, times)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from faro.model import Decision
+from faro.model import Decision, FrameRole
 from faro.run.acquisition import EventFeed, LoopParts
 from faro.run.analyst import Analyst
 from faro.run.assembler import Assembler
@@ -261,13 +261,16 @@ class OneRun:
 
     def _deliver(self, stack: Stack, stamps: Stamps) -> None:
         """Give a complete stack to the analysis; blocks while too much is in flight."""
+        refers = stack.role is FrameRole.REF
+        if refers and not (self._pipeline and self._pipeline.reference_features):
+            return
         if self._lanes is None or self._pipeline is None:
             self._give_up(stack.fov, stack.timestep, "there is no pipeline")
             return
-        asked = (stack.fov, stack.timestep) in self.plan.asked
+        asked = not refers and (stack.fov, stack.timestep) in self.plan.asked
         decide_with = self._pipeline.stimulator if asked else None
         job = FrameJob(stack, stamps, decide_with)
-        if self._analyst is not None:
+        if self._analyst is not None and not refers:
             self._analyst.announce(job)
         taken = self._lanes.submit(stack.fov, job)
         if taken is Taken.WAITED:

@@ -39,6 +39,9 @@ class ImageProcessingPipeline:
         Prototype of the tracker; every FOV gets a copy. Default: `StreamingTracker`.
     stimulator
         Object with ``stimulate(context)``, or a function; None for no light.
+    reference_features
+        Extractors that measure reference frames, on the cells of their timepoint.
+        Their columns are called ``ref_...``, and all rows of a track get the value.
     fallback
         Function ``fallback(late: LateMask)``, asked where a mask is late or failed; it
         answers as a stimulator does, within a second. None: `RunLimits.late_mask`.
@@ -56,12 +59,16 @@ class ImageProcessingPipeline:
         tracker: Tracker | None = None,
         stimulator: Stimulator | Callable[..., object] | None = None,
         fallback: Fallback | None = None,
+        reference_features: object = None,
     ) -> None:
         problems: list[Problem] = []
         default = LocalThresholdSegmenter()
         given = _listed(default if segmenters is None else segmenters)
         self.segmenters = tuple(_methods(given, problems))
         self.features = tuple(_extractors(_listed(features), problems))
+        references = _listed(reference_features)
+        where = "reference_features"
+        self.reference_features = tuple(_extractors(references, problems, where))
         self.tracker: Tracker = StreamingTracker() if tracker is None else tracker
         self.stimulator: Stimulator | None = None
         if stimulator is not None:
@@ -113,6 +120,7 @@ class ImageProcessingPipeline:
                 for method in self.segmenters
             ],
             "features": [_described(f) for f in self.features],
+            "reference_features": [_described(f) for f in self.reference_features],
             "tracker": _described(self.tracker),
             "stimulator": _described(self.stimulator) if self.stimulator else None,
             "fallback": _described(self.fallback) if self.fallback else None,
@@ -175,13 +183,13 @@ def _as_method(item: object, index: int) -> SegmentationMethod:
 
 
 def _extractors(
-    given: Sequence[object], problems: list[Problem]
+    given: Sequence[object], problems: list[Problem], where: str = "features"
 ) -> Iterable[FeatureExtractor]:
     for index, item in enumerate(given):
         try:
             yield as_feature_extractor(item)
         except TypeError as error:
-            problems.append(_not_a_component(f"pipeline/features/{index}", error))
+            problems.append(_not_a_component(f"pipeline/{where}/{index}", error))
 
 
 def _not_a_component(where: str, error: Exception) -> Problem:

@@ -21,12 +21,14 @@ from faro.storage.cellread import (
     read_segment,
     schema_of,
 )
+from faro.storage.references import read_references, with_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from faro.storage.layout import RunLayout
+    from faro.storage.references import References
 
 ROW_GROUP: Final = 200_000
 
@@ -52,7 +54,9 @@ def compact(layout: RunLayout) -> int:
     if schemas:
         if layout.cells.exists():
             schemas.insert(0, pq.read_schema(layout.cells))
-        _write(layout, segments, common_schema(schemas))
+        found = read_references(layout)
+        known = with_references(common_schema(schemas).empty_table(), found)
+        _write(layout, segments, known.schema, found)
     for name in compacted_segments(layout.cells):
         # One that a reader holds open on Windows stays; it is known to be compacted.
         with suppress(PermissionError):
@@ -60,7 +64,9 @@ def compact(layout: RunLayout) -> int:
     return pq.read_metadata(layout.cells).num_rows if layout.cells.exists() else 0
 
 
-def _write(layout: RunLayout, segments: list[Path], schema: pa.Schema) -> None:
+def _write(
+    layout: RunLayout, segments: list[Path], schema: pa.Schema, told: References
+) -> None:
     hidden = layout.cells.with_name(f".{layout.cells.name}.tmp")
     rows = compacted_segments(layout.cells)
     try:
@@ -70,7 +76,8 @@ def _write(layout: RunLayout, segments: list[Path], schema: pa.Schema) -> None:
             for name, table in _parts(layout, segments):
                 if name:
                     rows[name] = len(table)
-                writer.write_table(conformed(table, schema), row_group_size=ROW_GROUP)
+                table = conformed(with_references(table, told), schema)
+                writer.write_table(table, row_group_size=ROW_GROUP)
             writer.add_key_value_metadata({SEGMENTS_KEY: json.dumps(rows).encode()})
         with hidden.open("rb+") as file:
             os.fsync(file.fileno())

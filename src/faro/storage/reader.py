@@ -18,6 +18,7 @@ from faro.storage.layout import (
     RunLayout,
 )
 from faro.storage.ngff import N_PLANE_AXES
+from faro.storage.references import read_references, with_references
 from faro.storage.tiffread import TiffReader
 
 if TYPE_CHECKING:
@@ -347,7 +348,8 @@ class OwnCells:
 
     def read(self) -> CellTable:
         """Return all rows so far."""
-        return as_cell_table(read_cells(self._layout))
+        table = with_references(read_cells(self._layout), read_references(self._layout))
+        return as_cell_table(table)
 
 
 def _images(layout: RunLayout, info: Mapping[str, Any]) -> StoredImages:

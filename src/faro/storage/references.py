@@ -1,0 +1,64 @@
+"""What reference frames showed of the cells: given to all rows of their tracks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from faro.storage.journal import JournalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from faro.storage.layout import RunLayout
+
+References: TypeAlias = "dict[str, dict[tuple[int, int], float]]"
+"""Column to (fov, track id) to value."""
+
+KIND = "reference_measured"
+
+
+def read_references(layout: RunLayout) -> References:
+    """Return what the journal of a run says of reference frames; the latest counts."""
+    return references(JournalReader(layout.journal).lines())
+
+
+def references(lines: Iterable[Mapping[str, Any]]) -> References:
+    """Return what journal lines say of reference frames; the latest counts.
+
+    >>> line = {"kind": "reference_measured", "fov": 0, "track_id": [4, 7]}
+    >>> references([line | {"columns": {"ref_mean_C2_nuc": [1.5, None]}}])
+    {'ref_mean_C2_nuc': {(0, 4): 1.5}}
+    """
+    found: References = {}
+    for line in lines:
+        if line.get("kind") != KIND:
+            continue
+        for name, values in line["columns"].items():
+            column = found.setdefault(name, {})
+            for track_id, value in zip(line["track_id"], values, strict=True):
+                if value is not None:
+                    column[line["fov"], track_id] = float(value)
+    return found
+
+
+def with_references(table: pa.Table, found: References) -> pa.Table:
+    """Return ``table`` with a column for each reference feature, null where unknown.
+
+    Every row of a track gets the value, also those from before it was measured.
+    """
+    if not {"fov", "track_id"} <= set(table.column_names):
+        return table
+    rows = list(
+        zip(table["fov"].to_pylist(), table["track_id"].to_pylist(), strict=True)
+    )
+    for name, values in found.items():
+        column = np.array([values.get(row, np.nan) for row in rows], np.float64)
+        filled = pa.array(column, pa.float64(), from_pandas=True)
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, filled)
+        else:
+            table = table.append_column(name, filled)
+    return table
