@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 import tifffile
 
 from faro.analysis import (
+    BlobSegmenter,
     ErkKtrFeatures,
     LocalThresholdSegmenter,
     OtsuSegmenter,
     PixelCells,
+    StreamingTracker,
     match_labels,
 )
 from faro.model import Stack
@@ -117,3 +120,43 @@ def test_the_default_segmenter_finds_the_cells_of_the_experiment(
     match = match_labels(truth, LocalThresholdSegmenter().segment(image))
     assert match.f1 >= 0.95
     assert match.f1 > match_labels(truth, OtsuSegmenter().segment(image)).f1
+
+
+def test_fields_that_take_turns_get_the_ids_they_get_alone_and_no_cell_is_lost(
+    recording: Recording,
+) -> None:
+    prototype = StreamingTracker()
+    alone: list[list[list[int]]] = []
+    for fov in (0, 1):
+        tracker = copy.deepcopy(prototype)
+        frames = [recording.cells(fov, t) for t in (0, 1, 2)]
+        alone.append([tracker.update(t, c).tolist() for t, c in enumerate(frames)])
+    turns = [copy.deepcopy(prototype), copy.deepcopy(prototype)]
+    mixed: list[list[list[int]]] = [[], []]
+    for timestep in (0, 1, 2):
+        for fov in (0, 1):
+            cells = recording.cells(fov, timestep)
+            ids = turns[fov].update(timestep, cells)
+            assert len(set(ids.tolist())) == len(ids) == len(cells)
+            assert ids.min() >= 1
+            mixed[fov].append(ids.tolist())
+    assert mixed == alone
+
+
+@pytest.mark.parametrize(
+    ("name", "best", "average_precision"),
+    [
+        ("", LocalThresholdSegmenter(), 0.55),
+        ("", BlobSegmenter(diameter_px=20.0), 0.7),
+        ("test_", LocalThresholdSegmenter(diameter_px=20.0), 0.65),
+    ],
+)
+def test_nuclei_are_found_as_people_drew_them(
+    shared_data: Path, name: str, best: Any, average_precision: float
+) -> None:
+    image = tifffile.imread(shared_data / "nuclei" / f"{name}img2d.tif")
+    drawn = tifffile.imread(shared_data / "nuclei" / f"{name}mask2d.tif")
+    match = match_labels(drawn, best.segment(image))
+    assert match.average_precision >= average_precision
+    plain = match_labels(drawn, OtsuSegmenter().segment(image))
+    assert match.average_precision > plain.average_precision

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 from skimage.measure import label as skimage_label
 from skimage.segmentation import watershed
+from threadpoolctl import threadpool_info
 
 from faro.analysis import (
     BinarySegmenter,
@@ -120,8 +122,10 @@ def test_labels_are_compacted_in_order_without_the_unfit() -> None:
     assert compacted(labels, 1).tolist() == [[3, 3, 1, 0, 2, 2, 2]]
 
 
-def test_warm_up_runs_without_a_frame() -> None:
+def test_warm_up_limits_the_threads_of_libraries() -> None:
     warm_up(n_threads=1)
+    assert cv2.getNumThreads() == 1
+    assert {pool["num_threads"] for pool in threadpool_info()} == {1}
 
 
 @pytest.mark.parametrize("n_cells", [75, 300])

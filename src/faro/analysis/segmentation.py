@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from faro.analysis.clumps import compacted, connected, split_clumps
 from faro.analysis.labels import one_plane
@@ -27,12 +28,13 @@ _WARM_UP_SHAPE = (64, 64)
 
 
 def warm_up(n_threads: int = 1) -> None:
-    """Do before the first frame what is slow once, and limit OpenCV to ``n_threads``.
+    """Do before the first frame what is slow once, and limit threads of libraries.
 
-    OpenCV's own threads would fight with those of the run, which has one per FOV at
-    work.
+    Threads of OpenCV, OpenMP and BLAS would fight with those of the run, which has one
+    per FOV at work; each library gets ``n_threads``, for the life of the process.
     """
     cv2.setNumThreads(n_threads)
+    threadpool_limits(n_threads)
     y, x = np.mgrid[: _WARM_UP_SHAPE[0], : _WARM_UP_SHAPE[1]]
     discs = (y % 32 - 16) ** 2 + (x % 20 - 10) ** 2 < 11**2
     image = np.where(discs, 2000, 100).astype(np.uint16)

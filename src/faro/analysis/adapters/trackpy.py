@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +110,7 @@ class TrackpyTracker:
 
     def _new_linker(self, yx: Floats, timestep: int) -> Any:
         """Return trackpy's linker with cells at (n, 2) in its first frame."""
+        _compiled()
         linker = _linking().Linker(
             search_range=self.max_distance_px,
             memory=self.memory,
@@ -127,6 +129,19 @@ class TrackpyTracker:
                 point.track.faro_id = self._last_id
             ids.append(point.track.faro_id)
         return np.asarray(ids, np.int64)
+
+
+@cache
+def _compiled() -> None:
+    """Have numba compile trackpy before the first frame is linked; it takes seconds.
+
+    The cells are so close that all of trackpy's solver is asked.
+    """
+    linker = _linking().Linker(search_range=5.0, memory=1, adaptive_stop=1.0)
+    y, x = np.divmod(np.arange(9.0), 3)
+    linker.init_level(np.stack([y, x], axis=1), 0)
+    for timestep in (1, 2):
+        linker.next_level(np.stack([y, x + 0.4 * timestep], axis=1), timestep)
 
 
 def _linking() -> Any:
