@@ -321,14 +321,14 @@ class StreamingTracker:
         return now.ids.copy()
 
 
-def _not_twice(name: str, px: float | None, um: float | None) -> None:
+def _not_twice(name: str, length_px: float | None, length_um: float | None) -> None:
     """Raise ContractError where a length is given in two units."""
-    if px is not None and um is not None:
-        problem = f"{name}_px is {px:g} and {name}_um is {um:g}."
+    if length_px is not None and length_um is not None:
+        problem = f"{name}_px is {length_px:g} and {name}_um is {length_um:g}."
         raise ContractError(problem, remedy="Give one of them.")
 
 
-def in_px(px: float | None, um: float | None, cells: object) -> float | None:
+def in_px(length_px: float | None, length_um: float | None, cells: object) -> float | None:
     """Return a length in px, None where none is given.
 
     Raises
@@ -336,14 +336,14 @@ def in_px(px: float | None, um: float | None, cells: object) -> float | None:
     ContractError
         If it is given in um and ``cells`` do not know the size of a pixel.
     """
-    if um is None:
-        return px
+    if length_um is None:
+        return length_px
     size_um = getattr(cells, "pixel_size_um", None)
     if not size_um:
-        problem = f"The tracker was given {um:g} um, but no pixel size is known."
+        problem = f"The tracker was given {length_um:g} um, but no pixel size is known."
         remedy = "Give px, or set the pixel size of the microscope."
         raise ContractError(problem, remedy=remedy)
-    return um / float(size_um)
+    return length_um / float(size_um)
 
 
 def _nearest_px(tree: KDTree | None, found: Floats) -> Floats:
