@@ -328,7 +328,9 @@ def _not_twice(name: str, length_px: float | None, length_um: float | None) -> N
         raise ContractError(problem, remedy="Give one of them.")
 
 
-def in_px(length_px: float | None, length_um: float | None, cells: object) -> float | None:
+def in_px(
+    length_px: float | None, length_um: float | None, cells: object
+) -> float | None:
     """Return a length in px, None where none is given.
 
     Raises
