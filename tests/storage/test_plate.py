@@ -157,3 +157,19 @@ def test_positions_without_a_well_are_refused_all_at_once(
     given.open(lost, {})
     wells = ome_of(given.path / "images.ome.zarr")["plate"]["wells"]
     assert [well["path"] for well in wells] == ["A/1", "A/2", "A/3", "C/1"]
+
+
+def test_the_plan_of_the_plate_says_the_well_before_the_name_does(
+    tmp_path: Path, on_plate: RunNeeds
+) -> None:
+    planned = replace(on_plate, fov_wells={0: "D5", 1: "D6", 2: "D6"})
+    writer = OmeZarrWriterPlate(tmp_path / "run", wells={1: "A1"})
+    assert not writer.problems(planned)
+    writer.open(planned, {})
+    fields = json.loads((writer.path / "images.ome.zarr" / "zarr.json").read_text())
+    assert fields["attributes"]["faro"]["fields"] == {
+        "0": "D/5/0",
+        "1": "A/1/0",
+        "2": "D/6/0",
+        "5": "B/4/0",
+    }

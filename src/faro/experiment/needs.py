@@ -61,6 +61,11 @@ def needs(
         pixel_size_um=facts.pixel_size_um,
         interval_s=_interval_s(listed),
         fov_names={fov: name for fov in sorted(first) if (name := first[fov].pos_name)},
+        fov_wells={
+            fov: str(well)
+            for fov in sorted(first)
+            if (well := first[fov].metadata.get("well"))
+        },
         fov_positions_um={fov: first[fov].position_um for fov in sorted(first)},
         real_devices=facts.real_devices,
     )

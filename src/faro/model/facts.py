@@ -112,6 +112,8 @@ class RunNeeds:
     fov_names, fov_positions_um
         Name and stage (x, y, z) of each FOV, by position index; with a z plan, z of
         the first plane.
+    fov_wells
+        Name of the well of each FOV that is in one, as printed on the plate ("B3").
     stacks
         FOV to its imaging stacks, one for each number of planes, in the order in which
         they are taken first. The first is that of the channel that is taken first.
@@ -132,6 +134,7 @@ class RunNeeds:
     pixel_size_um: float | None = None
     interval_s: float | None = None
     fov_names: Mapping[int, str] = field(default_factory=dict)
+    fov_wells: Mapping[int, str] = field(default_factory=dict)
     fov_positions_um: Mapping[int, tuple[float | None, float | None, float | None]] = (
         field(default_factory=dict)
     )

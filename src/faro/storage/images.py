@@ -244,6 +244,7 @@ class ImageStore:
             "role": str(key.role),
             "number": key.number,
             "name": title,
+            "well": needs.fov_wells.get(key.fov),
             "run": self._uuid,
             "created": self._created,
         }

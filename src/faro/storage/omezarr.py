@@ -48,7 +48,8 @@ class OmeZarrWriter(RunWriter):
 class OmeZarrWriterPlate(RunWriter):
     """Writes one run as an OME-Zarr plate: rows, columns, fields. Thread-safe.
 
-    Every position is a field of the well that its name begins with ("B3", "B3_0001").
+    Every position is a field of the well of its plate plan, or else of the well that
+    its name begins with ("B3", "B3_0001").
     Stacks that differ from the planned ones, read-outs of the stimulation and reference
     frames are no fields; they lie in ``images.ome.zarr/others.ome.zarr``.
 

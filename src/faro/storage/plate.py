@@ -63,10 +63,11 @@ def well_problems(needs: RunNeeds, given: Mapping[int, str]) -> list[Problem]:
     Parameters
     ----------
     given
-        Position index to the name of its well; where it says nothing, the name of the
-        position does.
+        Position index to the name of its well; where it says nothing, the plan of the
+        plate does, and then the name of the position.
     """
-    names = {fov: given.get(fov) or needs.fov_names.get(fov, "") for fov in needs.fovs}
+    known = {**needs.fov_names, **needs.fov_wells, **given}
+    names = {fov: known.get(fov, "") for fov in needs.fovs}
     lost = [f"{fov} ({name!r})" for fov, name in names.items() if not well_in(name)]
     if not lost:
         return []
@@ -121,7 +122,8 @@ class Plate:
         self, key: SeriesKey, facts: ImageFacts, n_timepoints: int
     ) -> ZarrSeries:
         """Create the group of a field, or of a series beside the wells."""
-        well = well_in(self._given.get(key.fov) or str(facts.faro["name"]))
+        said = self._given.get(key.fov) or facts.faro["well"] or facts.faro["name"]
+        well = well_in(str(said))
         if well is None or key.role is not FrameRole.IMAGE or key.number:
             return self._others.create(key, facts, n_timepoints)
         number = sum(p.startswith(f"{well.path}/") for p in self._fields.values())
