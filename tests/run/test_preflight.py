@@ -14,13 +14,14 @@ from faro.experiment import Channel, RTMSequence, check
 from faro.microscope import MMDemo
 from faro.microscope.dmd import DMD
 from faro.microscope.host import host
+from faro.microscope.rig_check import shape_in_the_dark
 from faro.microscope.simulated import SimulatedMicroscope
 from faro.model import HardwareFacts
 from faro.run import Controller, ImageProcessingPipeline
 from faro.run.rehearsal import rehearse
 from faro.storage import OmeZarrWriter
 from faro.testing.canned import CannedMicroscope
-from faro.testing.devices import DiaryMicroscope
+from faro.testing.devices import DiaryMicroscope, Faults
 from faro.testing.discs import SHAPE, disc_frame, disc_sequence, segment_discs
 
 if TYPE_CHECKING:
@@ -76,6 +77,49 @@ def test_the_first_frame_leaves_the_settings_as_they_are() -> None:
     with host(SimulatedMicroscope, image_shape=(64, 80)) as there:
         assert there.frame_shape() == (64, 80)
         assert there.facts() == facts
+
+
+def test_a_camera_in_live_mode_or_that_gives_nothing_is_a_problem() -> None:
+    with MMDemo() as scope:
+        scope.mmc.startContinuousSequenceAcquisition()
+        (found,) = Controller(scope).validate_events(IMAGED)
+        scope.mmc.stopSequenceAcquisition()
+        assert str(found) == (
+            "camera: 'Camera' is in live mode. Stop the live view before the run."
+        )
+        assert Controller(scope).validate_events(IMAGED) == []
+    with DiaryMicroscope(faults=Faults({"snap": 1})) as broken:
+        with pytest.raises(HardwareError, match="'Camera' gave no frame: "):
+            broken.frame_shape()
+        assert broken.frame_shape() == (48, 64)
+
+
+def test_a_camera_that_waits_for_a_trigger_does_not_hold_up_the_check() -> None:
+    free = threading.Event()
+
+    class Triggered(MMDemo):
+        def frame_shape(self) -> tuple[int, int] | None:
+            core = self.mmc
+            core.snapImage = free.wait  # type: ignore[assignment]  # a camera that hangs
+            return shape_in_the_dark(core, self.go_dark, deadline_s=0.1)
+
+    with Triggered() as scope:
+        with pytest.raises(HardwareError, match=r"nothing came within 0\.1 s.*outside"):
+            scope.frame_shape()
+        free.set()
+
+
+def test_during_a_run_the_check_leaves_the_camera_alone() -> None:
+    with MMDemo() as scope:
+        controller = Controller(scope)
+        events = IMAGED.replace(time_plan={"interval": 0.2, "loops": 4})
+        begun = threading.Event()
+        controller.notices.acquiring.connect(lambda *_: begun.set())
+        handle = controller.run_experiment(events, block=False)
+        assert begun.wait(LONGEST_S)
+        assert scope.frame_shape() is None
+        assert controller.validate_events(IMAGED) == []
+        assert handle.wait().completed
 
 
 class Lying(CannedMicroscope):

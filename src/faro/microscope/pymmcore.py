@@ -367,7 +367,12 @@ class PyMMCoreMicroscope(AbstractMicroscope):
         return rig_problems(self.mmc, self.facts(), self.dmd, self.POWER_PROPERTIES)
 
     def frame_shape(self) -> tuple[int, int] | None:
-        """Take one frame in the dark and return its (Y, X); None without a camera."""
+        """Take one frame in the dark and return its (Y, X).
+
+        None without a camera, and during an acquisition, which it must not disturb.
+        """
+        if self.session.running:
+            return None
         return shape_in_the_dark(self.mmc, self.go_dark)
 
     # ---------------------------------------------------------------------- release

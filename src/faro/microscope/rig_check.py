@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from faro.errors import HardwareError, Problem
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from faro.protocols import MaskWarp
 
 SHORT_MS = 10.0
+FRAME_S = 10.0
+"""How long the first frame may take."""
 
 
 def rig_problems(
@@ -60,7 +63,7 @@ def rig_problems(
 
 
 def shape_in_the_dark(
-    core: CMMCorePlus, go_dark: Callable[[str], object]
+    core: CMMCorePlus, go_dark: Callable[[str], object], deadline_s: float = FRAME_S
 ) -> tuple[int, int] | None:
     """Return the (Y, X) of a frame that is taken now, without light.
 
@@ -70,22 +73,43 @@ def shape_in_the_dark(
     Raises
     ------
     HardwareError
-        If the camera gives no frame.
+        If the camera gives no frame, not within ``deadline_s``, or is in live mode.
     """
-    if not core.getCameraDevice():
+    camera = core.getCameraDevice()
+    if not camera:
         return None
+    if core.isSequenceRunning():
+        problem = f"{camera!r} is in live mode."
+        raise HardwareError(problem, remedy="Stop the live view before the run.")
     auto, exposure_ms = core.getAutoShutter(), core.getExposure()
     go_dark("a first frame is taken in the dark")
     try:
         core.setAutoShutter(False)
         core.setExposure(min(exposure_ms, SHORT_MS))
-        core.snapImage()
-        height, width = core.getImage().shape[:2]
-    except RuntimeError as error:
-        problem = f"{core.getCameraDevice()!r} gave no frame: {error}."
-        remedy = "Look at the camera in Micro-Manager."
-        raise HardwareError(problem, remedy=remedy) from error
+        found = _first_frame(core, deadline_s)
     finally:
         core.setExposure(exposure_ms)
         core.setAutoShutter(auto)
-    return int(height), int(width)
+    if isinstance(found, str):
+        remedy = "Look at the camera in Micro-Manager; is it triggered from outside?"
+        problem = f"{camera!r} gave no frame: {found}."
+        raise HardwareError(problem, remedy=remedy)
+    return found
+
+
+def _first_frame(core: CMMCorePlus, deadline_s: float) -> tuple[int, int] | str:
+    """Return the (Y, X) of one frame, or why there is none."""
+    found: list[tuple[int, int] | str] = []
+
+    def snap() -> None:
+        try:
+            core.snapImage()
+            height, width = core.getImage().shape[:2]
+            found.append((int(height), int(width)))
+        except Exception as error:  # noqa: BLE001  what an adapter raises is its own
+            found.append(str(error))
+
+    thread = threading.Thread(target=snap, name="faro-first-frame", daemon=True)
+    thread.start()
+    thread.join(deadline_s)
+    return found[0] if found else f"nothing came within {deadline_s:g} s"

@@ -110,13 +110,14 @@ class Controller:
         Problems of the severity ``"warning"`` do not keep them from running. Nothing is
         created and no light is switched on.
         """
-        return self._preflight(list(events), stim_mode)[0]
+        free = self.state not in UNDER_WAY
+        return self._preflight(list(events), stim_mode, free=free)[0]
 
     def _preflight(
-        self, events: list[RTMEvent], stim_mode: str
+        self, events: list[RTMEvent], stim_mode: str, *, free: bool = True
     ) -> tuple[list[Problem], RunNeeds | None]:
         parts = self._mic, self._pipeline, self._writer
-        return preflight(events, *parts, stim_mode, times=self._times)
+        return preflight(events, *parts, stim_mode, times=self._times, free=free)
 
     @overload
     def run_experiment(

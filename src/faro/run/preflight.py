@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from faro.run.pipeline import ImageProcessingPipeline
 
 
-def preflight(
+def preflight(  # noqa: PLR0913  what a controller holds, and what it was told
     events: Sequence[RTMEvent],
     microscope: Microscope,
     pipeline: ImageProcessingPipeline | None,
@@ -30,18 +30,20 @@ def preflight(
     stim_mode: str,
     *,
     times: StepTimes | None = None,
+    free: bool = True,
 ) -> tuple[list[Problem], RunNeeds | None]:
     """Return all problems of a run, and what it needs if that can be said.
 
-    Reads the microscope, takes one frame in the dark, tries the components on a
-    synthetic image, asks the sink; nothing is created and no light is switched on.
+    Reads the microscope, takes one frame in the dark if it is ``free``, tries the
+    components on a synthetic image, asks the sink; nothing is created and no light is
+    switched on.
     """
     facts = microscope.facts()
     problems = [*microscope.validate_hardware()]
     problems += recheck(events, facts, pipeline, stim_mode, times=times)
     problems += _rehearsed(events, facts, pipeline)
     problems += start_warnings(events, datetime.now(UTC))
-    problems += _frame_problems(microscope, facts)
+    problems += _frame_problems(microscope, facts) if free else []
     needed: RunNeeds | None = None
     if events:
         labels = pipeline.label_names if pipeline else ()
