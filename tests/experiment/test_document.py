@@ -368,3 +368,22 @@ def test_a_wait_is_said_beside_its_phase() -> None:
         Wait(0, 0, start_at="18:30"),
         Wait(4, 0, pause_before="Add the drug."),
     )
+
+
+def test_what_an_mda_widget_says_is_a_sequence_and_goes_into_a_file() -> None:
+    value = useq.MDASequence.model_validate(
+        {
+            "axis_order": "tpcz",
+            "stage_positions": [{"x": 1, "y": 2, "z": 3, "name": "a"}, (4, 5, 6)],
+            "channels": [{"config": "DAPI", "group": "Channel", "exposure": 20}],
+            "time_plan": {"interval": 2, "loops": 3},
+            "metadata": {"pymmcore_widgets": {"version": "0.9", "should_save": False}},
+        }
+    )
+    lit = {"stim_channels": ["Cyan"], "stim_frames": [1]}
+    sequence = RTMSequence(**value.model_dump(), **lit)
+    theirs = [(e.index["t"], e.index["p"], e.x_pos, e.z_pos) for e in value]
+    assert [(e.timestep, e.fov, e.x_pos, e.z_pos) for e in sequence] == theirs
+    made = ExperimentFile.model_validate({**SIMULATED, "sequence": sequence})
+    read = document_from(parsed(text_of(made, "toml"), "toml"))
+    assert tuple(events_of(read)) == tuple(sequence)

@@ -394,4 +394,5 @@ class Controller:
         if not show:
             return nullcontext()
         timesteps = len({event.timestep for event in events})
-        return ProgressLine(self.notices, len(events), timesteps)
+        n_events, analysed = len(events), self._pipeline is not None
+        return ProgressLine(self.notices, n_events, timesteps, analysed=analysed)

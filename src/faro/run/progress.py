@@ -31,6 +31,8 @@ class ProgressLine:
         Timepoints of the whole run.
     console
         Where to show it; default standard error.
+    analysed
+        Whether there is an analysis, whose progress is shown; else that of the camera.
     """
 
     def __init__(
@@ -39,8 +41,11 @@ class ProgressLine:
         n_events: int,
         n_timepoints: int,
         console: Console | None = None,
+        *,
+        analysed: bool = True,
     ) -> None:
         self._notices, self._n_timepoints = notices, n_timepoints
+        self._analysed = analysed
         self._cells = self._stimulated = self._failures = 0
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
@@ -79,6 +84,10 @@ class ProgressLine:
         self._state("done")
         self._progress.stop()
 
+    def refresh(self) -> None:
+        """Show the newest state now; else it is shown several times a second."""
+        self._progress.refresh()
+
     def _state(self, now: str) -> None:
         extra = f" · {self._failures} failed" if self._failures else ""
         state = f"{now} · {self._cells} cells · {self._stimulated} stimulated{extra}"
@@ -100,6 +109,8 @@ class ProgressLine:
 
     def _on_acquiring(self, timestep: int, fov: int) -> None:
         self._state(f"t {timestep + 1}/{self._n_timepoints}, fov {fov}")
+        if not self._analysed:
+            self._progress.advance(self._task)
 
     def _on_analysed(self, timestep: int, fov: int, n_cells: int) -> None:
         del timestep, fov
