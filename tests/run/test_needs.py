@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from faro.control import PID, SetPoint
 from faro.errors import RefusedError
 from faro.run import Controller, ImageProcessingPipeline, RunLimits
 from faro.run.ahead import Ahead
+from faro.stimulation import ControlledLight
 from faro.testing.discs import disc_sequence, segment_discs
 
 if TYPE_CHECKING:
@@ -155,6 +157,25 @@ def test_a_stimulator_that_needs_more_than_it_says_is_refused_before_the_run(
     parts = {"segmenters": segment_discs, "stimulator": SaysTooLittle()}
     with pytest.raises(RefusedError, match="have no track ids yet"):
         run(microscope, sink, parts)
+
+
+def test_a_feedback_loop_runs_over_its_feature(
+    microscope: CannedMicroscope, sink: MemorySink
+) -> None:
+    def brightness(cells: Any, stack: Any) -> dict[str, Any]:
+        return {"brightness": cells.mean(stack["mScarlet3"])}
+
+    brightness.provides = ("brightness",)  # type: ignore[attr-defined]  # functions take attributes
+    loop = ControlledLight(PID(kp=1e-3), "brightness", SetPoint(1300.0))
+    pipeline = ImageProcessingPipeline(segment_discs, brightness, stimulator=loop)
+    summary = Controller(microscope, pipeline, writer=sink).run_experiment(
+        disc_sequence(3, 2, stim_frames=range(3))
+    )
+    assert (summary.n_stimulated, summary.n_errors) == (6, 0)
+    mask = sink.labels["stim_mask", 0, 1]
+    assert set(np.unique(mask).tolist()) == {0, 102}, "0.001 * (1300 - 900) of 255"
+    doses = {line["note"]["mean_dose"] for line in sink.kinds("stim_decided")}
+    assert doses == {0.4}
 
 
 class Job:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.experiment import PowerChannel
+    from faro.microscope.abstract import RunThread
     from faro.microscope.pymmcore import PyMMCoreMicroscope
     from faro.model.frame import PixelArray
 
@@ -43,6 +44,7 @@ LIMIT_PX = 2.0
 """A spot that lies further off than this means that a calibration does not hold."""
 FRAME_DEADLINE_S = 30.0
 WAKE_S = 0.2
+STOP_S = 5.0
 ATTEMPTS = 4
 """Rounds of spots over the whole DMD, at most."""
 ROUGHLY = 0.4
@@ -252,13 +254,14 @@ def frames_of(
         frames.append(np.array(pixels))
 
     microscope.connect_frame(take)
+    thread: RunThread | None = None
     ends_s = time.monotonic() + FRAME_DEADLINE_S * len(patterns)
     try:
         thread = microscope.run_mda(_events(microscope, channel, patterns))
         while thread.is_alive() and time.monotonic() < ends_s:
             thread.join(WAKE_S)  # in short turns, so that Ctrl-C comes through
     finally:
-        microscope.cancel_mda()
+        stop_taking(microscope, thread)
         microscope.disconnect_frame(take)
         microscope.go_dark("the calibration is done")
     if thread.error is not None or len(frames) != len(patterns):
@@ -266,6 +269,13 @@ def frames_of(
         problem = f"{len(frames)} of {len(patterns)} calibration frames came{why}."
         raise HardwareError(problem, remedy="See the log for what the devices said.")
     return frames
+
+
+def stop_taking(microscope: PyMMCoreMicroscope, thread: RunThread | None) -> None:
+    """End an acquisition, if it is still going on, and wait for its end."""
+    if thread is not None and thread.is_alive():
+        microscope.cancel_mda()
+        thread.join(STOP_S)
 
 
 def _events(
