@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 from faro.errors import HardwareError
+from faro.microscope.calibration import Calibration
+from faro.microscope.calibration_run import conditions_of
+from faro.microscope.dmd import DMD
 from faro.microscope.policy import EnginePolicy, RetryPolicy, Wait, WaitPolicy
 from faro.rigs.declared import DeclaredRig
 from faro.testing.microscope import event_of
@@ -168,3 +171,36 @@ def test_under_a_decimal_comma_a_rig_reads_and_writes_points(tmp_path: Path) -> 
     exposure, error = done.stdout.splitlines()
     assert exposure == "7.5"
     assert error.startswith("Numbers are written with ','")
+
+
+def saved_calibration(rig: DeclaredRig, file: Path) -> Calibration:
+    """Write a calibration that holds for ``rig`` as it is now."""
+    matrix, points = np.diag([0.5, 0.5, 1.0]), np.zeros((4, 2))
+    matrix[:2, 2] = 3.0
+    used = np.ones(4, np.bool_)
+    now = conditions_of(rig)
+    made = Calibration(
+        matrix, "affine", points, points, used, np.zeros(4), now, "2026-01-01", 255
+    )
+    made.save(file)
+    return made
+
+
+def test_a_calibration_file_gives_the_dmd_only_where_it_holds(
+    workshop: Workshop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, toml = tmp_path / "dmd.json", tmp_path / "rig.toml"
+    plain, _ = workshop.make(DeclaredRig)
+    made = saved_calibration(plain, file)
+    plain.shutdown()
+    toml.write_text('dmd_calibration = "dmd.json"\n', encoding="utf-8")
+    rig, _ = workshop.make(DeclaredRig, settings=toml)
+    assert isinstance(rig.dmd, DMD)
+    assert rig.dmd.affine.tolist() == made.matrix.tolist()
+    assert rig.facts().dmd_calibrated
+    rig.shutdown()
+    other, _ = workshop.make(DeclaredRig, settings=toml, roi=(0, 0, 64, 32))
+    assert other.dmd is None
+    assert not other.facts().dmd_calibrated
+    assert "no calibrated DMD: The calibration of 2026-01-01 does not" in caplog.text
+    assert "and is 0, 0, 64, 32" in caplog.text

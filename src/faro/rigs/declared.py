@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from faro.errors import HardwareError
-from faro.microscope.dmd import DMD
+from faro.microscope.calibration import load_calibration
+from faro.microscope.calibration_run import conditions_of
+from faro.microscope.dmd import DMD, CalibrationError
 from faro.microscope.mmcore import adapter_folder, device_labels
 from faro.microscope.pymmcore import PyMMCoreMicroscope
 from faro.microscope.slm import SlmDriver
@@ -112,6 +114,9 @@ class DeclaredRig(PyMMCoreMicroscope):
 
     def _mount_dmd(self) -> None:
         matrix, core = self.settings.affine_calibration_matrix, self.mmc
+        if matrix is None and self.settings.dmd_calibration is not None:
+            self._mount_calibrated(self.settings.dmd_calibration)
+            return
         if matrix is None:
             return
         slm = core.getSLMDevice()
@@ -125,6 +130,17 @@ class DeclaredRig(PyMMCoreMicroscope):
             SlmDriver(core, self.POLICY, time.sleep).on_value(slm),
             camera_shape=(core.getImageHeight(), core.getImageWidth()),
         )
+
+    def _mount_calibrated(self, file: str) -> None:
+        """Take the DMD of a calibration file; none where it does not hold.
+
+        The rig is opened all the same, so that it can be calibrated again. Without a
+        calibrated DMD no mask is fired.
+        """
+        try:
+            self.dmd = load_calibration(file, conditions_of(self)).dmd()
+        except CalibrationError as error:
+            logger.warning("%s has no calibrated DMD: %s", self.name, error)
 
     def _say_what_is_missing(self) -> None:
         labels = device_labels(self.mmc)

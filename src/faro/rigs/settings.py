@@ -36,6 +36,9 @@ class RigSettings(Schema):
         Crop of the camera: left, top, width, height in binned pixels; None for all.
     affine_calibration_matrix
         3 x 3, camera pixel (x, y, 1) to mirror (x, y, 1); None without a calibration.
+    dmd_calibration
+        File that ``faro calibrate`` wrote, instead of a matrix. Where it does not hold
+        for device, objective, ROI and binning, there is no calibrated DMD.
     """
 
     config: str | None = None
@@ -43,6 +46,7 @@ class RigSettings(Schema):
     binning: str | None = None
     roi: Roi | None = None
     affine_calibration_matrix: tuple[Row, Row, Row] | None = None
+    dmd_calibration: str | None = None
 
 
 class RigSettingsError(FaroError, ValueError):
@@ -77,8 +81,8 @@ def read_settings(
     kind
         What settings there are.
     file
-        A TOML file of settings, None for none. A relative ``config`` in it is looked
-        for beside it first.
+        A TOML file of settings, None for none. A relative path in it is looked for
+        beside it first.
     changes
         Further settings by name.
     rig
@@ -109,9 +113,10 @@ def _from_file(file: Path, rig: str) -> dict[str, Any]:
         raise RigSettingsError(
             rig, [Problem(str(file), f"{error}.", remedy)]
         ) from error
-    config = read.get("config")
-    if isinstance(config, str) and (beside := file.parent / config).is_file():
-        read["config"] = str(beside)
+    for name in ("config", "dmd_calibration"):
+        path = read.get(name)
+        if isinstance(path, str) and (beside := file.parent / path).is_file():
+            read[name] = str(beside)
     return read
 
 
