@@ -24,7 +24,7 @@ ROUND = 1.15
 STEP_PX = 2.0
 """A cell that moved less has not moved."""
 SAME_PLACE_PX = 0.5
-_KEPT = "directions"
+_AXIS, _MOVED = "directions along axes", "directions of movement"
 
 
 def checked_direction(
@@ -103,7 +103,7 @@ def _along_axis(context: StimulationContext, cells: Cells) -> Floats:
     lies level; from then on the end that is nearest to the last one. A round cell
     keeps its last direction.
     """
-    kept = context.memory.get(_KEPT) or TrackValues()
+    kept = context.memory.get(_AXIS) or TrackValues()
     tracks, parents = cells.track_id, _parents(cells)
     axis, ratio = principal_axes(cells)
     old = np.stack(
@@ -117,7 +117,7 @@ def _along_axis(context: StimulationContext, cells: Cells) -> Floats:
     stays = known & (ratio < ROUND)
     axis[stays] = old[stays]
     columns = {"dy": axis[:, 0], "dx": axis[:, 1]}
-    context.memory[_KEPT] = kept.updated(tracks, columns)
+    context.memory[_AXIS] = kept.updated(tracks, columns)
     return axis
 
 
@@ -127,7 +127,7 @@ def _of_movement(context: StimulationContext, cells: Cells) -> Floats:
     A direction is taken anew once the cell is `STEP_PX` away from where it was taken
     last, so the jitter of a resting cell does not turn it.
     """
-    kept = context.memory.get(_KEPT) or TrackValues()
+    kept = context.memory.get(_MOVED) or TrackValues()
     tracks, parents = cells.track_id, _parents(cells)
     names = ("y", "x", "dy", "dx")
     y, x, dy, dx = (kept.of(tracks, name, parent_id=parents) for name in names)
@@ -143,7 +143,7 @@ def _of_movement(context: StimulationContext, cells: Cells) -> Floats:
         "dy": direction[:, 0],
         "dx": direction[:, 1],
     }
-    context.memory[_KEPT] = kept.updated(tracks, columns)
+    context.memory[_MOVED] = kept.updated(tracks, columns)
     return direction
 
 
