@@ -14,7 +14,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 # What no installation can mend: another system, another Python, a real rig; and what
-# .ci/run tests in an environment of its own, where --none holds.
+# .ci/run tests in an environment of its own, where --none holds. A loop device, to cut
+# the power of a disk, and strace no Python package gives.
 ALLOWED = re.compile(
     r"needs (Windows|Python 3\.\d+|a rig|napari-ome-zarr|trackpy|laptrack)\b"
 )

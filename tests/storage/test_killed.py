@@ -68,9 +68,7 @@ def test_what_is_lost_or_differs_is_found(tmp_path: Path) -> None:
     assert len(check(path, told).lost) == len(told)
 
 
-needs_a_disk = pytest.mark.skipif(
-    not can_cut(), reason="needs root and a loop device, to cut the power of a disk"
-)
+needs_a_disk = pytest.mark.skipif(not can_cut(), reason="needs root and a loop device")
 
 
 @needs_a_disk

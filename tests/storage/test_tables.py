@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +31,7 @@ from faro.storage.layout import RunLayout
 from faro.storage.tables import CellWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 FACTS = {"pixel_size_um": 0.325}
 
@@ -260,3 +263,85 @@ def test_values_and_types_come_back(
         assert found.dtype.kind == case.values.dtype.kind
         assert found.dtype.itemsize == case.values.dtype.itemsize
         compact(layout)
+
+
+def test_an_append_costs_the_same_however_long_the_table_is(
+    layout: RunLayout, cells: CellWriter, make_cells: Callable[..., CellTable]
+) -> None:
+    # Work is counted, not time: bytes written and read, and files opened.
+    columns = {f"f{number:02d}": np.zeros(300) for number in range(25)}
+    work: set[tuple[int, int, int]] = set()
+    opened: list[str] = []
+    with auditing(opened):
+        for timestep in range(400):
+            before = len(opened)
+            done = cells.append(0, timestep, make_cells(0, timestep, 300, **columns))
+            mine = [path for path in opened[before:] if "arrows" in path]
+            if timestep:
+                work.add((done.rows, done.n_bytes, len(mine)))
+    assert len(work) == 1
+    assert len(list(layout.segments.iterdir())) == 1
+
+
+@contextmanager
+def auditing(opened: list[str]) -> Iterator[None]:
+    """Note every file that is opened inside the block."""
+    active = True
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if active and event == "open":
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(hook)
+    try:
+        yield
+    finally:
+        active = False
+
+
+COMPACTING = """
+import os, sys
+from pathlib import Path
+from faro.storage import compaction, disk
+from faro.storage.layout import RunLayout
+
+stop_at, calls, layout = int(sys.argv[2]), 0, RunLayout(Path(sys.argv[1]))
+
+def stepping(function):
+    def step(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == stop_at:
+            os.kill(os.getpid(), 9)
+        return function(*arguments, **options)
+    return step
+
+compaction.conformed = stepping(compaction.conformed)
+os.fsync = stepping(os.fsync)
+disk.replace = stepping(disk.replace)
+compaction.compacted_segments = stepping(compaction.compacted_segments)
+Path.unlink = stepping(Path.unlink)
+compaction.compact(layout)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a rig of POSIX signals")
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 5, 6, 7])
+def test_a_kill_during_compaction_loses_nothing(
+    layout: RunLayout,
+    cells: CellWriter,
+    make_cells: Callable[..., CellTable],
+    stop_at: int,
+) -> None:
+    for fov in range(3):
+        for timestep in range(4):
+            cells.append(fov, timestep, make_cells(fov, timestep))
+    command = [sys.executable, "-c", COMPACTING, str(layout.path), str(stop_at)]
+    assert subprocess.run(command, check=False).returncode == -9
+    before = stored(layout)
+    assert len(before) == 36
+    assert compact(layout) == 36
+    found = stored(layout)
+    for name in ("fov", "timestep", "label", "x"):
+        np.testing.assert_array_equal(np.sort(found[name]), np.sort(before[name]))
+    assert [p.name for p in layout.segments.iterdir()] == []

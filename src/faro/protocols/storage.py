@@ -62,6 +62,10 @@ class Sink(Protocol):
         """
         ...
 
+    def free_bytes(self) -> int:
+        """Return the free bytes of the disk of the run."""
+        ...
+
     def sync(self) -> None:
         """Return when all lines are as safe as frames are; a writer thread."""
         ...

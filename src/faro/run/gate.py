@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 CLOCK_POLICY: Final = "shift"
 """What a wait does to the schedule; it is in ``run.json`` and in the journal."""
 BY_HAND: Final = "paused by the user"
+LOOK_S: Final = 0.5
+"""How often is looked whether what was lacking is there."""
 LONGEST_WAIT_S: Final = 3600.0
 """One sleep; Python refuses to wait for many days at once."""
 
@@ -50,6 +52,8 @@ class Gate:
         Moved to ``waiting`` and ``paused`` and back.
     go_dark
         Makes the sample dark; told why.
+    lacking
+        Returns what the next frames lack, like room on the disk; empty for nothing.
     """
 
     def __init__(
@@ -59,9 +63,10 @@ class Gate:
         notices: Notices,
         state: StateMachine,
         go_dark: Callable[[str], object],
+        lacking: Callable[[], str] = str,
     ) -> None:
         self._clock, self._recorder, self._notices = clock, recorder, notices
-        self._state, self._go_dark = state, go_dark
+        self._state, self._go_dark, self._lacking = state, go_dark, lacking
         self._changed = threading.Condition()
         self._closed = False
         self._asked = ""
@@ -112,7 +117,7 @@ class Gate:
             self._wait_for_time(event, wait.start_at)
         if wait is not None and wait.pause_before is not None:
             self.pause(wait.pause_before)
-        while self._wait_for_person(event):
+        while self._wait_for_person(event) and self._wait_for_room(event):
             left_s = event.planned_s + self.shift_s - self._clock.now_s()
             if left_s <= 0:
                 return True
@@ -158,6 +163,20 @@ class Gate:
                 self._note("paused", event, reason=asked)
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed or not self._asked)
+        return not self._closed
+
+    def _wait_for_room(self, event: PlannedEvent) -> bool:
+        """Wait while something is lacking; return False if the gate was closed."""
+        what = self._lacking()
+        if what and not self._closed:
+            logger.warning("The run is paused: %s.", what)
+            with self._hold(event, RunState.WAITING, f"paused: {what}"):
+                self._notices.tell(self._notices.paused.emit, what)
+                self._note("room_lacking", event, reason=what)
+                while self._lacking():
+                    with self._changed:
+                        if self._changed.wait_for(lambda: self._closed, LOOK_S):
+                            break
         return not self._closed
 
     def _note(self, kind: str, event: PlannedEvent, **facts: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from faro import settings
 from faro.model import Decision, FrameRole
 from faro.run.acquisition import EventFeed, LoopParts
 from faro.run.analyst import Analyst
@@ -19,6 +20,7 @@ from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
 from faro.run.late import Substitutes
 from faro.run.recorder import Recorder
+from faro.run.room import DiskRoom
 from faro.run.summary import COMPLETED, RunProgress, RunSummary, plain
 from faro.run.workers import Workers
 
@@ -95,6 +97,12 @@ class OneRun:
         self.recorder = Recorder(
             sink, self._clock, self._storage_failed, limits.writing, self._undecided
         )
+        self._room: DiskRoom | None = None
+        if sink is not None:
+            reserve = settings.load().disk_reserve_bytes
+            self._room = DiskRoom(
+                sink.free_bytes, lambda: self.recorder.queued_bytes, reserve
+            )
         self.gate = self._new_gate()
         self._workers = Workers(limits.n_workers)
         self._analyst: Analyst | None = None
@@ -115,7 +123,11 @@ class OneRun:
     def _new_gate(self) -> Gate:
         dark = self._microscope.go_dark
         parts = self.recorder, self._notices, self._state
-        return Gate(self._clock, *parts, dark)
+        return Gate(self._clock, *parts, dark, self._lacking)
+
+    def _lacking(self) -> str:
+        """Return what the next frames lack: room on the disk, or nothing."""
+        return "" if self._room is None else self._room.lacking()
 
     def stop(self, reason: str) -> None:
         """End the run now and go dark; any thread."""

@@ -71,6 +71,11 @@ class Recorder:
         with self._lock:
             self.counts[what] = self.counts.get(what, 0) + 1
 
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait to be written."""
+        return self._writer.queued_bytes
+
     def note(self, kind: str, **facts: Any) -> None:
         """Write one line to the journal and count it."""
         with self._lock:

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 WhenSlow: TypeAlias = Literal["slip", "compress less", "stop"]
 """What happens when the disk cannot keep up."""
 
-N_THREADS: Final = 2
-"""One compresses while the other waits for the device."""
+N_THREADS: Final = 4
+"""Some compress while the others wait for the device."""
 HOLD_S: Final = 1.0
 """Longest time that pixels wait for the decision on their frame."""
 LOOK_S: Final = 0.005

@@ -208,6 +208,10 @@ class RunWriter(ABC):
             raise self._not_open(verb)
         self._parts.journal.append(kind, **facts)
 
+    def free_bytes(self) -> int:
+        """Return the free bytes of the disk of the run folder."""
+        return self._free_bytes(self.path)
+
     def sync(self) -> None:
         """Return when the lines of `record` are as safe as frames; any thread.
 

@@ -107,13 +107,17 @@ class FragileDisk:
         Where the file and the mount point go.
     kind
         ``"ext4"`` or ``"xfs"``.
+    megabytes
+        Its size.
     """
 
-    def __init__(self, folder: Path, kind: str = "ext4") -> None:
+    def __init__(
+        self, folder: Path, kind: str = "ext4", megabytes: int = DISK_MB
+    ) -> None:
         self._image, self.path = folder / f"{kind}.img", folder / f"{kind}-disk"
         self.path.mkdir()
         with self._image.open("wb") as file:
-            file.truncate(DISK_MB * 1_000_000)
+            file.truncate(megabytes * 1_000_000)
         _call(f"mkfs.{kind}", "-q", str(self._image))
         self._mount()
 
@@ -148,10 +152,10 @@ class FragileDisk:
 
 
 @contextmanager
-def fragile_disk(kind: str = "ext4") -> Iterator[FragileDisk]:
+def fragile_disk(kind: str = "ext4", megabytes: int = DISK_MB) -> Iterator[FragileDisk]:
     """Return a disk whose power can be cut, for the block."""
     with tempfile.TemporaryDirectory(prefix="faro-power-") as folder:
-        disk = FragileDisk(Path(folder), kind)
+        disk = FragileDisk(Path(folder), kind, megabytes)
         try:
             yield disk
         finally:

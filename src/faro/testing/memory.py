@@ -32,6 +32,8 @@ class MemorySink:
         (fov, timestep, cells), in order.
     lines
         The journal.
+    free
+        What `free_bytes` returns.
     closed
         The summary, None while the run goes on.
     """
@@ -45,6 +47,7 @@ class MemorySink:
     lines: list[dict[str, Any]] = field(default_factory=list)
     closed: dict[str, Any] | None = None
     needs: RunNeeds | None = None
+    free: int = 10**15
     description: dict[str, Any] = field(default_factory=dict)
 
     def problems(self, needs: RunNeeds) -> Sequence[Problem]:
@@ -77,6 +80,10 @@ class MemorySink:
     def record(self, kind: str, **facts: Any) -> None:
         """Keep one journal line."""
         self.lines.append({"kind": kind, **facts})
+
+    def free_bytes(self) -> int:
+        """Return ``free``."""
+        return self.free
 
     def sync(self) -> None:
         """Do nothing: memory is as safe as it gets."""
