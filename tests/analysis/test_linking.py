@@ -48,7 +48,7 @@ def test_blocks_together_cost_what_the_whole_would(
 ) -> None:
     rng = np.random.default_rng(seed)
     source, target = np.nonzero(rng.random((n, m)) < density)
-    edges = Edges(source, target, rng.uniform(0, 1.3, len(source)))
+    edges = Edges(source, target, rng.uniform(-1.5, 1.3, len(source)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(linking, "_DENSE_BLOCK", 0 if sparse else 99)
         sources, targets = assign(edges, n, m)

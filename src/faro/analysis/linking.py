@@ -97,10 +97,12 @@ def _solved_sparse(
     Every row has a column of its own, at cost 1, which stands for "left alone".
     """
     own = np.arange(n_rows)
-    # a stored zero would be taken for no edge, hence 1 more for all
+    # a stored zero would be taken for no edge, hence all are moved above it; every row
+    # has one link, so that nothing else changes
+    lift = 1 - min(float(cost.min()), 1.0)
     weights = coo_array(
         (
-            np.concatenate([cost + 1, np.full(n_rows, 2.0)]),
+            np.concatenate([cost + lift + 1, np.full(n_rows, lift + 2)]),
             (np.concatenate([row, own]), np.concatenate([column, n_columns + own])),
         ),
         shape=(n_rows, n_columns + n_rows),

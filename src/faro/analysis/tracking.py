@@ -31,6 +31,7 @@ _SHIFT_SPACINGS = 3.0
 _DIVISION_SPACINGS = 1.0
 _SMALLEST_FEATURE = 1e-6
 _NEW_STEP_WEIGHT = 0.7
+_SEEN_ADVANTAGE = 2.0
 
 
 class Positions(Protocol):
@@ -239,7 +240,10 @@ class StreamingTracker:
             limit = max(limit, float(motion.surprise(furthest, no_change)[0]) * 1.05)
         edges = edges_within(KDTree(scene.expected), scene.tree, reach_px)
         changes = scene.looks[edges.target] - self._tracks.looks[edges.source]
-        cost = motion.surprise(edges.cost, changes) / limit
+        surprise = motion.surprise(edges.cost, changes)
+        # that a cell is found twice is likelier than that a missing one comes back
+        surprise -= _SEEN_ADVANTAGE * (self._tracks.lost[edges.source] == 0)
+        cost = surprise / limit
         return assign(edges._replace(cost=cost), len(scene.expected), len(scene.found))
 
     def _learn(self, scene: _Scene, rows: Places, places: Places) -> None:
