@@ -70,6 +70,16 @@ def test_check_lists_every_problem_and_ends_with_two(file: Path) -> None:
     assert "2 to mend" in result.output
 
 
+def test_a_start_that_is_over_is_said_without_the_microscope_too(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    over = '\n[sequence]\nstart_at = "2020-01-01T08:00:00+01:00"\n'
+    file.write_text(text.replace("\n[sequence]\n", over, 1), encoding="utf-8")
+    for option in ((), ("--offline",)):
+        result = faro_says("check", file, *option)
+        assert result.exit_code == 0, result.output
+        assert "is over: nothing would be waited for" in result.output
+
+
 def test_a_warning_is_said_and_does_not_keep_from_running(file: Path) -> None:
     with file.open("a", encoding="utf-8") as text:
         text.write("\n[times]\nstage_s = 1.5\n")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SOON_S = 0.3
 NEVER_S = 20.0
+DAY_NS = 86_400 * 10**9
 SECONDS = st.floats(0, 1e6, allow_nan=False)
 SEQUENCE = RTMSequence(channels=["miRFP"], time_plan={"interval": 0.05, "loops": 4})
 
@@ -213,7 +214,7 @@ def gate() -> Gate:
 def test_a_jump_of_the_wall_clock_does_not_move_a_start(days: int) -> None:
     began = datetime.now(UTC)
     anchor_ns = int(began.timestamp() * 1e9)
-    jumps = itertools.chain([anchor_ns], itertools.repeat(anchor_ns + days * 86400))
+    jumps = itertools.chain([anchor_ns], itertools.repeat(anchor_ns + days * DAY_NS))
     clock = RunClock(wall_ns=lambda: next(jumps))
     recorder = Recorder(None, clock, lambda _: None)
     gate = Gate(clock, recorder, Notices(), StateMachine(), lambda _: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from faro.experiment.document_problems import checked
 from faro.experiment.document_text import read_data, text_of
 from faro.experiment.lateness import schedule_problems
 from faro.experiment.refusal import ExperimentError
+from faro.experiment.waiting import start_warnings
 from faro.run.building import (
     RigMaker,
     components_from,
@@ -272,12 +274,13 @@ def _offline_problems(found: Prepared | Unfinished) -> list[Problem]:
         return []
     document = found.document
     real = found.rig.words.parameters.get("real_time_exposure", True)
-    return schedule_problems(
+    late = schedule_problems(
         found.events,
         document.times,
         stim_mode=document.stim_mode,
         exposures_take_time=bool(real),
     )
+    return late + start_warnings(found.events, datetime.now(UTC))
 
 
 def _preset_problems(
