@@ -108,8 +108,12 @@ def test_what_was_stored_comes_back_at_once_and_after_closing(
             found = run.stack(stack.fov, stack.timestep, role=stack.role)
             assert_same(found, stack)
             for channel, plane in zip(stack.channels, stack.pixels, strict=True):
-                one = run.frame(stack.fov, stack.timestep, channel, role=stack.role)
-                np.testing.assert_array_equal(one, plane)
+                place = stack.fov, stack.timestep, channel
+                planes = plane if stack.n_z else plane[None]
+                found_planes = run.volume(*place, role=stack.role)
+                np.testing.assert_array_equal(found_planes, planes)
+                one = run.frame(*place, role=stack.role)
+                np.testing.assert_array_equal(one, planes.max(axis=0))
         assert run.summary == {"reason": "completed"}
         assert run.fovs == (0, 1, 2)
 
@@ -186,7 +190,10 @@ def test_stacks_of_one_moment_that_differ_in_planes_are_both_there(
     run = open_run(sink.path)
     for found, stored in zip(run.stacks(0, 2), (deep, flat), strict=True):
         assert_same(found, stored)
-    np.testing.assert_array_equal(run.frame(0, 2, "GFP"), deep.pixels[1])
+    np.testing.assert_array_equal(run.volume(0, 2, "GFP"), deep.pixels[1])
+    np.testing.assert_array_equal(run.frame(0, 2, "GFP"), deep.plane("GFP"))
+    with pytest.raises(MissingFrameError, match="plane 3"):
+        run.frame(0, 2, "GFP", z=3)
     np.testing.assert_array_equal(run.frame(0, 2, "GFP", z=2), deep.pixels[1, 2])
     np.testing.assert_array_equal(run.frame(0, 2, "BF", z=0), flat.pixels[0])
     assert run.labels("nuclei", 0, 2).shape == (24, 40)

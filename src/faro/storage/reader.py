@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from faro.errors import MissingExtraError, MissingFrameError, StorageError
-from faro.model import FrameRole, Stack
-from faro.storage.cellread import as_cell_table, open_segments, read_cells
+from faro.model import FrameRole, Stack, projected
+from faro.storage.cellsource import CellSource, OwnCells
 from faro.storage.frameindex import frame_table
 from faro.storage.frames import CollectionPaths, FrameReader, PlatePaths
 from faro.storage.journal import JournalReader
@@ -18,7 +18,6 @@ from faro.storage.layout import (
     RunLayout,
 )
 from faro.storage.ngff import N_PLANE_AXES
-from faro.storage.references import read_references, with_references
 from faro.storage.tiffread import TiffReader
 
 if TYPE_CHECKING:
@@ -215,12 +214,36 @@ class Run:
         role: FrameRole = FrameRole.IMAGE,
         z: int | None = None,
     ) -> PixelArray:
-        """Return one stored frame (Y, X), uint8 or uint16; planes as (Z, Y, X).
+        """Return one stored frame (Y, X), uint8 or uint16.
 
         Parameters
         ----------
         z
-            Index of the plane of a channel that has several; None for all of them.
+            Index of the plane of a channel that has several; None for the maximum of
+            all of them, as `Stack.plane` gives it.
+
+        Raises
+        ------
+        MissingFrameError
+            If it was not acquired.
+        """
+        planes = self.volume(fov, timestep, channel, role=role)
+        if z is None and len(planes) > 1:
+            return projected(planes, "max")
+        if z is not None and not -len(planes) <= z < len(planes):
+            raise self._missing(fov, timestep, role, f"{channel}, plane {z}")
+        plane: PixelArray = planes[z or 0]
+        return plane
+
+    def volume(
+        self,
+        fov: int,
+        timestep: int,
+        channel: str,
+        *,
+        role: FrameRole = FrameRole.IMAGE,
+    ) -> PixelArray:
+        """Return the stored planes of one channel (Z, Y, X), one where it has no z.
 
         Raises
         ------
@@ -230,7 +253,7 @@ class Run:
         for stored in self.images.stacks(fov, timestep, role):
             if channel in stored.channels:
                 planes = stored.plane(channel)
-                return planes if z is None else _plane(planes, z)
+                return planes if planes.ndim > N_PLANE_AXES else planes[None]
         raise self._missing(fov, timestep, role, channel)
 
     def stack(
@@ -323,35 +346,6 @@ class Run:
         return MissingFrameError(problem, remedy=remedy)
 
 
-class CellSource(Protocol):
-    """Reads the cell table of a run."""
-
-    def state(self) -> object:
-        """Return something that differs when the table does."""
-        ...
-
-    def read(self) -> CellTable:
-        """Return all rows so far."""
-        ...
-
-
-class OwnCells:
-    """The cell table of a run of ours."""
-
-    def __init__(self, layout: RunLayout) -> None:
-        self._layout = layout
-
-    def state(self) -> object:
-        """Return something that differs when the table does."""
-        files = [self._layout.cells, *open_segments(self._layout)]
-        return [(file.name, _size(file)) for file in files]
-
-    def read(self) -> CellTable:
-        """Return all rows so far."""
-        table = with_references(read_cells(self._layout), read_references(self._layout))
-        return as_cell_table(table)
-
-
 def _images(layout: RunLayout, info: Mapping[str, Any]) -> StoredImages:
     """Return what reads the images, by how they lie on disk."""
     images = layout.images
@@ -360,21 +354,6 @@ def _images(layout: RunLayout, info: Mapping[str, Any]) -> StoredImages:
     if info.get("layout") == "plate":
         return FrameReader(images, PlatePaths(images))
     return FrameReader(images, CollectionPaths(images))
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file, 0 if it is not there (any more)."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _plane(planes: PixelArray, z: int) -> PixelArray:
-    """Return plane ``z`` of (Z, Y, X); a frame (Y, X) is its own only plane."""
-    several: PixelArray = planes if planes.ndim > N_PLANE_AXES else planes[None]
-    plane: PixelArray = several[z]
-    return plane
 
 
 def _major(version: str) -> int:
