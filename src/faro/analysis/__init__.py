@@ -14,10 +14,19 @@ from faro.analysis.features import (
 )
 from faro.analysis.intensity import IntensityFeatures, background_level
 from faro.analysis.labels import normalise_labels
+from faro.analysis.learned import (
+    CellposeSegmenter,
+    ConvPaintSegmenter,
+    MissingWeightsError,
+    OnnxSegmenter,
+    StarDistSegmenter,
+    TorchScriptSegmenter,
+)
 from faro.analysis.matching import Matching, match_labels
 from faro.analysis.method import SegmentationMethod, as_segmenter
 from faro.analysis.movement import MovementFeatures
 from faro.analysis.neighbours import NeighbourFeatures
+from faro.analysis.remote import ImagingServerSegmenter
 from faro.analysis.seeded import SeededSegmenter
 from faro.analysis.segmentation import (
     BinarySegmenter,
@@ -29,19 +38,26 @@ from faro.analysis.segmentation import (
 from faro.analysis.shapes import PositionFeatures, RegionFeatures, ShapeFeatures
 from faro.analysis.statistics import hedges_g, permutation_test
 from faro.analysis.tracking import StreamingTracker, TrackEvents
+from faro.analysis.worker import InWorkerProcess, WorkerError
 
 __all__ = [
     "BinarySegmenter",
     "BlobSegmenter",
+    "CellposeSegmenter",
+    "ConvPaintSegmenter",
     "ErkKtrFeatures",
     "FunctionFeatures",
+    "ImagingServerSegmenter",
+    "InWorkerProcess",
     "IntensityFeatures",
     "LapTrackLinker",
     "LocalThresholdSegmenter",
     "Matching",
+    "MissingWeightsError",
     "MovementFeatures",
     "NeighbourFeatures",
     "NotTrackedError",
+    "OnnxSegmenter",
     "OtsuSegmenter",
     "PixelCells",
     "PositionFeatures",
@@ -50,11 +66,14 @@ __all__ = [
     "SeededSegmenter",
     "SegmentationMethod",
     "ShapeFeatures",
+    "StarDistSegmenter",
     "StreamingTracker",
     "ThresholdSegmenter",
+    "TorchScriptSegmenter",
     "TrackEvents",
     "TrackpyTracker",
     "UnknownFeatureError",
+    "WorkerError",
     "as_feature_extractor",
     "as_segmenter",
     "background_level",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from faro.analysis import (
+    InWorkerProcess,
     LocalThresholdSegmenter,
     SegmentationMethod,
     StreamingTracker,
@@ -31,7 +33,8 @@ class ImageProcessingPipeline:
         One segmenter or several: a `SegmentationMethod`, an object with
         ``segment(pixels)``, or a function. A bare one is called "nuclei" and looks at
         the first channel. The cells of the first are tracked and measured. Default:
-        `LocalThresholdSegmenter`.
+        `LocalThresholdSegmenter`. Learned ones run in a worker process, see
+        `InWorkerProcess`, unless they were made with ``in_worker=False``.
     features
         One feature extractor or several: objects with ``features(cells, stack)`` or
         functions.
@@ -142,7 +145,7 @@ def _methods(
     for index, item in enumerate(given):
         where = f"pipeline/segmenters/{index}"
         try:
-            method = _as_method(item, index)
+            method = _apart(_as_method(item, index))
         except TypeError as error:
             problems.append(_not_a_component(where, error))
             continue
@@ -182,6 +185,15 @@ def _as_method(item: object, index: int) -> SegmentationMethod:
     return SegmentationMethod(name, segmenter)
 
 
+def _apart(method: SegmentationMethod) -> SegmentationMethod:
+    """Return a segmenter that asks for a worker process in one."""
+    if not getattr(method.segmenter, "in_worker", False):
+        return method
+    n_threads = getattr(method.segmenter, "n_threads", 1)
+    worker = InWorkerProcess(method.segmenter, n_threads=n_threads)
+    return replace(method, segmenter=worker)
+
+
 def _extractors(
     given: Sequence[object], problems: list[Problem], where: str = "features"
 ) -> Iterable[FeatureExtractor]:
@@ -199,7 +211,11 @@ def _not_a_component(where: str, error: Exception) -> Problem:
 
 
 def _described(component: object) -> dict[str, Any]:
-    """Return the import path and the plain parameters of a component."""
+    """Return what a component says of itself, or its path and plain parameters."""
+    says = getattr(component, "describe", None)
+    if callable(says) and not isinstance(component, type):
+        told: dict[str, Any] = says()
+        return told
     kind = component if callable(component) else type(component)
     name = getattr(kind, "__qualname__", type(component).__qualname__)
     module = getattr(kind, "__module__", type(component).__module__)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import copy
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faro.analysis import PixelCells
-from faro.errors import FaroError, Problem
+from faro.errors import ComponentError, FaroError, Problem
 from faro.experiment.refusal import nearest
 from faro.model import Stack
 from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
@@ -193,7 +193,11 @@ class _Trial:
         try:
             return call()
         except FaroError as error:
-            self.problems.append(Problem(where, error.problem, error.remedy))
+            raised = isinstance(error, ComponentError)  # in a worker process
+            problem = Problem(where, error.problem, error.remedy)
+            self.problems.append(
+                replace(problem, severity="warning") if raised else problem
+            )
         except KeyError as error:
             asked = str(error.args[0]) if error.args else str(error)
             what = f"it asks for {asked!r}, which there is not."

@@ -1,0 +1,105 @@
+"""Shared memory for one image and its labels, owned by the loop's process."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from faro.model.frame import PixelArray
+    from faro.protocols.analysis import Labels
+
+_TRACKS_BY_CHOICE = sys.version_info >= (3, 13)
+
+
+class Block:
+    """One piece of shared memory that grows to the largest array put into it."""
+
+    def __init__(self) -> None:
+        self._memory: SharedMemory | None = None
+
+    def array(
+        self, shape: tuple[int, ...], dtype: npt.DTypeLike
+    ) -> npt.NDArray[np.generic]:
+        """Return an array (Y, X) or (C, Y, X) that lies in the memory."""
+        kind = np.dtype(dtype)
+        n_bytes = max(int(np.prod(shape)) * kind.itemsize, 1)
+        if self._memory is None or self._memory.size < n_bytes:
+            self.close()
+            self._memory = SharedMemory(create=True, size=n_bytes)
+        return np.ndarray(shape, kind, self._memory.buf)
+
+    @property
+    def name(self) -> str:
+        """Name by which the worker opens it."""
+        return "" if self._memory is None else self._memory.name
+
+    def close(self) -> None:
+        """Give the memory back. Safe to call twice."""
+        if self._memory is not None:
+            self._memory.close()
+            self._memory.unlink()
+            self._memory = None
+
+
+class Planes:
+    """The image that a worker reads and the labels that it writes."""
+
+    def __init__(self) -> None:
+        self._pixels, self._labels = Block(), Block()
+
+    def put(self, pixels: PixelArray) -> dict[str, Any]:
+        """Copy ``pixels`` (Y, X) or (C, Y, X) in; return where all lies, JSON-able."""
+        np.copyto(self._pixels.array(pixels.shape, pixels.dtype), pixels)
+        self._labels.array(pixels.shape[-2:], np.int32)
+        return {
+            "pixels": self._pixels.name,
+            "labels": self._labels.name,
+            "shape": list(pixels.shape),
+            "dtype": str(pixels.dtype),
+        }
+
+    def taken(self, shape: tuple[int, ...]) -> Labels:
+        """Return a copy of the labels (Y, X) int32."""
+        return np.array(self._labels.array(shape[-2:], np.int32), np.int32)
+
+    def close(self) -> None:
+        """Give the memory back. Safe to call twice."""
+        self._pixels.close()
+        self._labels.close()
+
+
+class OpenedBlocks:
+    """The worker's side: opens what it is told of, and keeps the last ones."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, SharedMemory] = {}
+
+    def array(
+        self, name: str, shape: tuple[int, ...], dtype: str
+    ) -> npt.NDArray[np.generic]:
+        """Return an array (Y, X) or (C, Y, X) that lies in the memory ``name``."""
+        if name not in self._open:
+            self._open[name] = _opened(name)
+        return np.ndarray(shape, np.dtype(dtype), self._open[name].buf)
+
+    def keep(self, *names: str) -> None:
+        """Let go of all but ``names``; somebody may still look at one."""
+        for name in [name for name in self._open if name not in names]:
+            with suppress(BufferError):
+                self._open.pop(name).close()
+
+
+def _opened(name: str) -> SharedMemory:
+    """Open memory that is not ours to remove, and so not our tracker's either."""
+    options: dict[str, Any] = {"track": False} if _TRACKS_BY_CHOICE else {}
+    memory = SharedMemory(name=name, **options)
+    if not _TRACKS_BY_CHOICE and sys.platform != "win32":
+        resource_tracker.unregister(f"/{memory.name}", "shared_memory")
+    return memory
