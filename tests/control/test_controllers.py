@@ -191,6 +191,11 @@ def test_a_pid_is_the_textbook_formula() -> None:
     assert doses == pytest.approx(expected)
 
 
+def test_two_frames_of_one_moment_have_no_slope() -> None:
+    frames = [seen(0.0, [1], [0.0], 0.0), seen(5e-324, [1], [1.0], 0.0)]
+    assert np.concatenate(driven(PID(0.6, 200.0, 20.0), frames)).tolist() == [0, 0]
+
+
 def test_a_step_of_the_set_point_gives_no_derivative_kick() -> None:
     quiet, moved = (
         driven(

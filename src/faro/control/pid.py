@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from faro.protocols import ControlInput
 
 Floats = npt.NDArray[np.float64]
+SAME_MOMENT_S = 1e-3
+"""Frames closer together say nothing about a slope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class PID:
         aim = now.reference(now.time_s)
         error = aim - now.measured
         past_s = now.time_s - old["seen_s"]
-        fresh = ~(past_s > 0)  # a new track, or the same moment again
+        fresh = ~(past_s >= SAME_MOMENT_S)  # NaN for a new track
         dt_s = np.where(fresh, 0.0, past_s)
         slope = self._slope(now, old, dt_s)
         before = np.nan_to_num(old["integral"])
