@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from faro.storage.journal import JournalReader
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 References: TypeAlias = "dict[str, dict[tuple[int, int], float]]"
 """Column to (fov, track id) to value."""
+Ints: TypeAlias = npt.NDArray[np.int64]
 
 KIND = "reference_measured"
+_TRACK_BITS = 40
 
 
 def read_references(layout: RunLayout) -> References:
@@ -49,16 +52,28 @@ def with_references(table: pa.Table, found: References) -> pa.Table:
 
     Every row of a track gets the value, also those from before it was measured.
     """
-    if not {"fov", "track_id"} <= set(table.column_names):
+    if not found or not {"fov", "track_id"} <= set(table.column_names):
         return table
-    rows = list(
-        zip(table["fov"].to_pylist(), table["track_id"].to_pylist(), strict=True)
-    )
+    rows = _keys(table["fov"].to_numpy(), table["track_id"].to_numpy())
     for name, values in found.items():
-        column = np.array([values.get(row, np.nan) for row in rows], np.float64)
+        column = np.full(len(rows), np.nan)
+        if values:
+            owners = np.array(list(values), np.int64)
+            keys = _keys(owners[:, 0], owners[:, 1])
+            order = np.argsort(keys)
+            place = np.minimum(np.searchsorted(keys[order], rows), len(keys) - 1)
+            known = keys[order][place] == rows
+            amounts = np.array(list(values.values()), np.float64)[order]
+            column[known] = amounts[place[known]]
         filled = pa.array(column, pa.float64(), from_pandas=True)
         if name in table.column_names:
             table = table.set_column(table.column_names.index(name), name, filled)
         else:
             table = table.append_column(name, filled)
     return table
+
+
+def _keys(fov: Ints, track_id: Ints) -> Ints:
+    """Return one number (n,) for each pair of fov and track id, (n,) each."""
+    keys: Ints = (fov.astype(np.int64) << _TRACK_BITS) | track_id.astype(np.int64)
+    return keys
