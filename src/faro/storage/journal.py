@@ -117,6 +117,14 @@ class JournalReader:
             return list(self._lines)
 
 
+def lines_about(path: Path, word: str) -> list[dict[str, Any]]:
+    """Return the complete lines that hold ``word``; only these are parsed."""
+    if not path.exists():
+        return []
+    lines, _ = _complete(path.read_bytes())
+    return _parsed([line for line in lines if word.encode() in line], path)
+
+
 def damaged_lines(path: Path) -> list[tuple[int, bytes]]:
     """Return number (from 1) and text of the complete lines that are no JSON object."""
     lines = enumerate(_complete(path.read_bytes())[0], 1)

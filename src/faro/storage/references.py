@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from faro.storage.journal import JournalReader
+from faro.storage.journal import lines_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,8 +24,11 @@ _TRACK_BITS = 40
 
 
 def read_references(layout: RunLayout) -> References:
-    """Return what the journal of a run says of reference frames; the latest counts."""
-    return references(JournalReader(layout.journal).lines())
+    """Return what the journal of a run says of reference frames; the latest counts.
+
+    Only lines that may speak of them are parsed.
+    """
+    return references(lines_about(layout.journal, KIND))
 
 
 def references(lines: Iterable[Mapping[str, Any]]) -> References:
