@@ -239,6 +239,34 @@ def pack(
     _call("faro.cli.checking", "run_pack", directory, timepoints)
 
 
+models = typer.Typer(help="Weights of learned segmenters: list, fetch, warm up.")
+app.add_typer(models, name="models")
+
+
+@models.callback(invoke_without_command=True)
+def list_models(context: typer.Context) -> None:
+    """List the models that are known and where their weights lie."""
+    if context.invoked_subcommand is None:
+        _call("faro.cli.models", "list_models")
+
+
+@models.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="For example cellpose/cpsam_v2.")],
+) -> None:
+    """Fetch the weights of a model, before a run; a run never does."""
+    _call("faro.cli.models", "fetch_model", name)
+
+
+@models.command(name="warm-up")
+def warm_up(
+    name: Annotated[str, typer.Argument(help="A name, or the file of a network.")],
+    size_px: Annotated[int, typer.Option("--size", help="Edge of an image.")] = 512,
+) -> None:
+    """Load a model and segment an image twice; say how long that takes."""
+    _call("faro.cli.models", "warm_up_model", name, size_px)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
