@@ -172,13 +172,12 @@ def run_case(
         code, ended_s = phase_a.wait()
         began_s = began_s or phase_a.time_of("END") or ended_s
         before = len(controller.entries())
-        released, dark_s = _uni(controller, began_s)
+        released, dark_s = light_of(controller, began_s)
         if core is Core.CPP:
             released, dark_s = _cpp(phase_a, began_s)
         if FAILS_TO_LOAD in case.more:
             write_config(config, controller.port)
-        phase_b = _Process(folder / "b", PHASE_B, given)
-        loaded = phase_b.wait()[0] == 0 and phase_b.time_of("LOADED") is not None
+        loaded = next_process_loads(folder, given)
         busy = any(e.what == "BUSY" for e in controller.entries()[before:])
     return ExitResult(
         case=case,
@@ -205,7 +204,15 @@ def _send_signals(phase_a: _Process, case: ExitCase) -> float | None:
     return began_s
 
 
-def _uni(controller: ControllerProcess, began_s: float) -> tuple[bool, float | None]:
+def next_process_loads(folder: Path, given: dict[str, str]) -> bool:
+    """Return whether a new process loads the configuration, at once and at first."""
+    phase_b = _Process(folder / "b", PHASE_B, given)
+    return phase_b.wait()[0] == 0 and phase_b.time_of("LOADED") is not None
+
+
+def light_of(
+    controller: ControllerProcess, began_s: float
+) -> tuple[bool, float | None]:
     """Return whether the controller is free, and how long the light was on."""
     entries = controller.entries()
     claims = [e.what for e in entries if e.what in {"CLAIM", "RELEASE"}]
