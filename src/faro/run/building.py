@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faro.analysis import SegmentationMethod
@@ -32,6 +29,7 @@ from faro.run.components import (
     built,
     look_up,
     make,
+    modules_from,
     rig_names,
 )
 from faro.run.limits import RunLimits
@@ -41,10 +39,9 @@ from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from faro.protocols import Sink
-
-logger = logging.getLogger(__name__)
 
 MAY_BE_ZERO = frozenset({"max_failures_in_a_row"})
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
@@ -72,31 +69,23 @@ class RigMaker:
     words: Rig
     place: Place
 
-    @property
-    def hostable(self) -> bool:
-        """Whether a device host finds it: not where it lies beside the file."""
-        source = getattr(sys.modules.get(self.rig.__module__), "__file__", None)
-        folder = self.place.folder
-        return not (folder and source and Path(source).is_relative_to(folder))
-
     def open(self, *, hosted: bool = False) -> AbstractMicroscope:
         """Load the devices and return the microscope.
 
         Parameters
         ----------
         hosted
-            In a process of its own, which outlives this one; a rig whose module lies
-            beside the file cannot be found there, and stays in this process.
+            In a process of its own, which outlives this one, and also finds a module
+            that lies beside the file.
 
         Raises
         ------
         RefusedError
             If it cannot be made.
         """
-        if hosted and self.hostable:
-            return host(self.rig, **self.words.parameters)
         if hosted:
-            logger.warning("%s runs in this process: no device host.", self.words.rig)
+            with modules_from(self.place.folder):
+                return host(self.rig, **self.words.parameters)
         made = built(self.rig, self.values, self.place)
         if isinstance(made, list):
             raise RefusedError(made)
