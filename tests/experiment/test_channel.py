@@ -48,9 +48,8 @@ def test_a_channel_cannot_be_changed() -> None:
         ({"exposure": float("inf")}, "exposure: inf"),
         ({"exposure": "long"}, "exposure: 'long'"),
         ({"exposur": 5}, "there is no 'exposur'. Did you mean 'exposure'?"),
-        ({"do_stack": False}, "do_stack: False is not supported here"),
-        ({"z_offset": 1.0}, "z_offset: 1.0 is not supported here"),
-        ({"acquire_every": 2}, "acquire_every: 2 is not supported here"),
+        ({"z_offset": float("nan")}, "z_offset: nan is not allowed"),
+        ({"acquire_every": 0}, "acquire_every: 0 is not allowed"),
         ({"camera": "B"}, "camera: 'B' is not supported here"),
         ({"power": 5}, r"power: 5 .* Use PowerChannel\(config, exposure, group"),
     ],
@@ -75,10 +74,20 @@ def test_a_channel_needs_a_name() -> None:
 
 def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(ExperimentError) as caught:
-        Channel("", -1, colour="red", acquire_every=3)
+        Channel("", -1, colour="red", camera="B")
     places = {problem.where for problem in caught.value.problems}
-    assert places == {"config", "exposure", "settings", "acquire_every"}
+    assert places == {"config", "exposure", "settings", "camera"}
     assert "4 mistakes" in str(caught.value)
+
+
+def test_planes_and_every_nth_timepoint_are_part_of_what_a_channel_says() -> None:
+    said: dict[str, Any] = {"do_stack": False, "z_offset": 2.0, "acquire_every": 3}
+    channel = channel_from(useq.Channel(config="A", exposure=5, **said))
+    assert channel == Channel("A", 5, **said) != Channel("A", 5)
+    assert channel.words() == {"config": "A", "exposure": 5, "group": None, **said}
+    assert channel_from(channel.words()) == channel
+    assert channel.exposed(9) == Channel("A", 9, **said)
+    assert channel.always() == Channel("A", 5, do_stack=False, z_offset=2.0)
 
 
 def test_another_exposure_keeps_group_and_power() -> None:
@@ -106,7 +115,7 @@ class TestSpellings:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            (useq.Channel(config="A", exposure=5, acquire_every=2), "acquire_every: 2"),
+            (useq.Channel(config="A", exposure=5, camera="B"), "camera: 'B'"),
             ({"exposure": 5}, "names no preset"),
             ({"config": "A", "powr": 5}, "Did you mean 'power'"),
             (5, "5 is not a channel"),

@@ -207,11 +207,6 @@ def test_batches_make_positions_wait() -> None:
         ({"phases": {"channels": ["a"]}}, "phases", "[[phases]]"),
         ({"phases": ["a"]}, "phases[0]", "Give a table"),
         (
-            {"phases": [{"channels": ["a"]}, {"channels": ["b"]}]},
-            "phases[1].channels",
-            "the same channels",
-        ),
-        (
             {"arms": [{"channels": ["a"]}], "treatments": {"groups": {"x": {}}}},
             "file",
             "with sequence or phases",

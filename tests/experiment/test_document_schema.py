@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from faro.experiment import RTMSequence
 from faro.experiment.document import ExperimentFile
 from faro.experiment.document_schema import document_schema
 from faro.experiment.document_start import START
@@ -91,4 +92,8 @@ def test_every_reference_leads_somewhere_and_every_definition_is_used() -> None:
 
 def test_every_key_of_the_file_is_in_the_schema_and_what_is_refused_is_not() -> None:
     assert set(SCHEMA["properties"]) == set(ExperimentFile.model_fields)
-    assert "z_plan" not in SCHEMA["$defs"]["Sequence"]["properties"]
+    sequence, channel = (SCHEMA["$defs"][name] for name in ("Sequence", "Channel"))
+    assert set(RTMSequence.model_fields) <= set(sequence["properties"])
+    table = channel["anyOf"][1]["properties"]
+    assert "camera" not in table
+    assert {"do_stack", "z_offset", "acquire_every"} <= set(table)

@@ -25,8 +25,28 @@ def plate(**words: Any) -> useq.WellPlatePlan:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"z_plan": {"range": 4, "step": 1}}, "z_plan: .* Give each position its z"),
-        ({"z_plan": useq.ZRangeAround(range=4, step=1)}, "z_plan: "),
+        ({"z_plan": {"range": 4, "step": 1}}, "z_plan: .* say none: p=0, p=1. Give"),
+        (
+            {"z_plan": {"range": 4, "step": 1}, "stage_positions": plate()},
+            "z_plan: .*of a plate: .p.replace",
+        ),
+        ({"z_plan": {"range": 4, "step": 1}, "stage_positions": []}, "say none: p=0"),
+        ({"z_plan": {"relative": []}}, "z_plan: .* has no plane"),
+        (
+            {
+                "z_plan": {"bottom": 0, "top": 1, "step": 0.4},
+                "channels": [{"config": "A", "do_stack": False}],
+            },
+            "z_plan: .* no middle plane for A",
+        ),
+        (
+            {"z_plan": {"absolute": [1, 2]}, "axis_order": "tzpc"},
+            "'tzpc' takes the planes of one position apart",
+        ),
+        (
+            {"z_plan": {"absolute": [1, 2]}, "axis_order": "tpc"},
+            "'tpc' leaves out 'z', so z_plan",
+        ),
         ({"grid_plan": {"rows": 1, "columns": 2}}, "grid_plan: without the size of"),
         (
             {"grid_plan": {"num_points": 2, "max_width": 9, "max_height": 9}},
@@ -52,25 +72,64 @@ def plate(**words: Any) -> useq.WellPlatePlan:
             "stage_positions/0/sequence/grid_plan: without the size",
         ),
         (
-            {"autofocus_plan": {"autofocus_motor_offset": 5, "axes": ("p",)}},
-            "autofocus_plan: .* focus lock",
+            {
+                "autofocus_plan": {"axes": ("p",)},
+                "z_plan": {"absolute": [1, 2]},
+            },
+            "Absolute Z positions cannot be used with autofocus",
         ),
-        ({"keep_shutter_open_across": ("c",)}, "keep_shutter_open_across: "),
-        ({"setup": {"roi": (0, 0, 8, 8)}}, "setup: .* before the run"),
+        ({"keep_shutter_open_across": ("t",)}, "the light would be on while the run"),
+        ({"keep_shutter_open_across": ("x",)}, "there is no axis 'x'. Use some of: t"),
+        ({"setup": {"roi": (0, 0, 8, 8)}}, "setup/roi: .* before the run"),
+        ({"setup": {"x_pos": 5}}, "setup/x_pos: 5"),
         (
-            {"channels": [useq.Channel(config="A", exposure=5, acquire_every=2)]},
-            "channels/0/acquire_every: 2",
+            {"stim_channels": [{"config": "A", "acquire_every": 2}]},
+            "stim_channels/0/acquire_every: stim_frames say when",
         ),
-        ({"channels": [{"config": "A", "z_offset": 2}]}, "channels/0/z_offset: 2"),
-        ({"channels": [{"config": "A", "do_stack": False}]}, "channels/0/do_stack"),
+        (
+            {"channels": [{"config": "A", "z_offset": 2}]},
+            "channels/0/z_offset: 2 um is passed over by useq",
+        ),
+        ({"channels": [{"config": "A", "camera": "B"}]}, "channels/0/camera"),
         ({"channels": "AB"}, "channels: 'AB' is not allowed. Give a list"),
         (
-            {"stage_positions": [{"x": 1, "sequence": {"channels": ["A"]}}]},
-            "stage_positions/0/sequence: .* combine them",
+            {
+                "stage_positions": [
+                    {"x": 1, "sequence": {"time_plan": {"interval": 1, "loops": 2}}}
+                ]
+            },
+            "stage_positions/0/sequence/time_plan: .* combine them, axis='p'",
         ),
         (
-            {"stage_positions": [{"x": 1, "properties": [("D", "P", 1)]}]},
-            "stage_positions/0/properties: ",
+            {
+                "stage_positions": [{"x": 1, "z": 1, "sequence": {"channels": ["C"]}}],
+                "z_plan": {"range": 2, "step": 1},
+                "axis_order": "tpcz",
+                "channels": [{"config": "A", "z_offset": 1}],
+            },
+            "stage_positions/0/sequence: useq itself takes other images here",
+        ),
+        (
+            {
+                "stage_positions": [
+                    {
+                        "x": 1,
+                        "sequence": {
+                            "channels": ["C"],
+                            "autofocus_plan": {"axes": ("p",)},
+                        },
+                    }
+                ]
+            },
+            "useq itself takes other images here: 2, not 1",
+        ),
+        (
+            {
+                "stage_positions": [
+                    {"x": 1, "sequence": {"channels": [{"config": "A", "camera": "B"}]}}
+                ]
+            },
+            "stage_positions/0/sequence/channels: 'B'",
         ),
         ({"stage_positions": [{"x": 1, "nme": "q"}]}, "Did you mean 'name'"),
         ({"stage_positions": ["q"]}, r"stage_positions: \['q'\] is not understood"),
@@ -167,17 +226,17 @@ def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(ExperimentError) as caught:
         RTMSequence(
             channels=[{"config": "A", "exposure": -2}, 5],
-            z_plan={"range": 1, "step": 1},
+            autofocus_plan={"axis": ("p",)},
             time_plan={"interval": 1, "loop": 2},
             stim_frame=[1],
         )
     places = [problem.where for problem in caught.value.problems]
     assert places == [
         "settings",
-        "z_plan",
         "time_plan",
         "channels/0/exposure",
         "channels/1/channel",
+        "autofocus_plan/axes",
     ]
 
 

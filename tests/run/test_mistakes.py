@@ -155,7 +155,7 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     # the sequence
     ("sequence.chanels", [], "sequence.chanels", "Did you mean 'channels'?"),
     ("sequence.stim_framez", [], "sequence.stim_framez", "'stim_frames'"),
-    ("sequence.z_plan", {"range": 4, "step": 1}, "sequence.z_plan", "its z"),
+    ("sequence.z_plan", {"range": 4, "step": 1}, "sequence.z_plan", "a z "),
     ("sequence.axis_order", "tcpz", "sequence.axis_order", "'tpcz' or 'ptcz'"),
     (
         "sequence.time_plan",

@@ -16,7 +16,9 @@ Milliseconds: TypeAlias = float
 Power: TypeAlias = float
 """Light level in the unit of the device, mostly percent, >= 0."""
 
-ONLY_FLAT = "Leave it out: every channel is taken at every timepoint, in one plane."
+
+PLANE_WORDS: dict[str, Any] = {"do_stack": True, "z_offset": 0.0, "acquire_every": 1}
+"""What useq says about planes and timepoints of a channel, with the defaults."""
 
 
 class Channel(Refusing, useq.Channel):
@@ -30,6 +32,12 @@ class Channel(Refusing, useq.Channel):
         Milliseconds, > 0; None leaves the camera as it is.
     group
         Config group of the preset; None for the one that holds it.
+    do_stack
+        Whether it is taken in all planes of a z plan; if not, in the middle one.
+    z_offset
+        Micrometres above the planes, or above the place of light and references.
+    acquire_every
+        Taken at timesteps 0, n, 2n, ... of its sequence.
 
     Raises
     ------
@@ -41,9 +49,6 @@ class Channel(Refusing, useq.Channel):
     """
 
     refused: ClassVar[Mapping[str, str]] = {
-        "do_stack": ONLY_FLAT,
-        "z_offset": ONLY_FLAT,
-        "acquire_every": ONLY_FLAT,
         "camera": "Leave it out and choose the camera in the preset.",
         "power": "Use PowerChannel(config, exposure, group, power).",
     }
@@ -52,6 +57,7 @@ class Channel(Refusing, useq.Channel):
     group: str | None = None  # type: ignore[assignment]  # None: looked up by the rig
     exposure: Milliseconds | None = Field(default=None, gt=0, allow_inf_nan=False)
     power: Power | None = Field(default=None, ge=0, allow_inf_nan=False)
+    z_offset: float = Field(default=0.0, allow_inf_nan=False)
 
     def __init__(
         self,
@@ -70,8 +76,9 @@ class Channel(Refusing, useq.Channel):
     def __hash__(self) -> int:
         return hash(self._what_it_says())
 
-    def _what_it_says(self) -> tuple[str, Milliseconds | None, str | None, Any]:
-        return self.config, self.exposure, self.group, self.power
+    def _what_it_says(self) -> tuple[Any, ...]:
+        planes = self.do_stack, self.z_offset, self.acquire_every
+        return self.config, self.exposure, self.group, self.power, *planes
 
     def exposed(self, exposure: Milliseconds) -> Channel:
         """Return this channel with another exposure in ms; group and power stay.
@@ -87,8 +94,18 @@ class Channel(Refusing, useq.Channel):
         >>> Channel("DAPI", 50).words()
         {'config': 'DAPI', 'exposure': 50.0, 'group': None}
         """
-        said = {"config": self.config, "exposure": self.exposure, "group": self.group}
-        return said if self.power is None else {**said, "power": self.power}
+        said: dict[str, Any] = {"config": self.config, "exposure": self.exposure}
+        said["group"] = self.group
+        if self.power is not None:
+            said["power"] = self.power
+        planes = {name: getattr(self, name) for name in PLANE_WORDS}
+        return said | {n: v for n, v in planes.items() if v != PLANE_WORDS[n]}
+
+    def always(self) -> Channel:
+        """Return this channel without ``acquire_every``: for a moment it is taken."""
+        if self.acquire_every == 1:
+            return self
+        return channel_from({**self.words(), "acquire_every": 1})
 
 
 class PowerChannel(Channel):

@@ -91,17 +91,11 @@ def _order_problems(found: Survey) -> Iterator[Problem]:
 
 
 def _layout_problems(found: Survey) -> Iterator[Problem]:
-    """Yield events that do not image what the others image."""
+    """Yield events that image nothing, or one channel twice."""
     if () in found.layouts:
         what = f"nothing is imaged at {_places([found.layouts[()]])}."
         yield Problem("channels", what, "Give every event an imaging channel.")
-    layouts = [names for names in found.layouts if names]
-    for names in layouts[1:]:
-        where = _places([found.layouts[names]])
-        what = f"{', '.join(names)} at {where}, but {', '.join(layouts[0])} before."
-        remedy = "Image the same channels, in the same order, in all events."
-        yield Problem("channels", what, remedy)
-    twice = {n for names in layouts for n in names if names.count(n) > 1}
+    twice = {n for names in found.layouts for n in names if names.count(n) > 1}
     for name in sorted(twice):
         what = "is imaged twice in one event."
         remedy = "Make a second preset, so that the two images have two names."

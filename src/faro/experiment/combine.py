@@ -32,7 +32,12 @@ def combine(*sources: Iterable[RTMEvent], axis: str = "t") -> tuple[RTMEvent, ..
     Raises
     ------
     ExperimentError
-        If ``axis`` is another, or the sources image different channels.
+        If ``axis`` is another.
+
+    Notes
+    -----
+    The sources may image different channels: stacks with other channels than those of
+    their FOV before are stored as a series of their own.
 
     >>> from faro.experiment import RTMSequence
     >>> phase = RTMSequence(
@@ -46,7 +51,6 @@ def combine(*sources: Iterable[RTMEvent], axis: str = "t") -> tuple[RTMEvent, ..
         raise ExperimentError([problem])
     phases = [(tuple(source), interval_after_s(source)) for source in sources]
     phases = [(events, interval_s) for events, interval_s in phases if events]
-    _refuse_different_channels([events for events, _ in phases])
     if axis == "t":
         return Phase(
             _one_after_the_other(phases), _every_s(*phases[-1]) if phases else None
@@ -100,23 +104,6 @@ def _ranked(
         turn = turns[start_s, event.fov]
         turns[start_s, event.fov] += 1
         yield (start_s, turn, event.fov), event
-
-
-def _refuse_different_channels(sources: Sequence[Sequence[RTMEvent]]) -> None:
-    """Raise if the sources do not image the same channels."""
-    names = [tuple(c.config for c in events[0].channels) for events in sources]
-    problems = [
-        Problem(
-            f"sources/{number}/channels",
-            f"images {', '.join(other) or 'nothing'}; "
-            f"source 0 images {', '.join(names[0]) or 'nothing'}.",
-            "Image the same channels, in the same order, in all sources.",
-        )
-        for number, other in enumerate(names)
-        if other != names[0]
-    ]
-    if problems:
-        raise ExperimentError(problems)
 
 
 def _start_s(event: RTMEvent) -> Seconds:

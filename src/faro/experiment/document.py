@@ -125,6 +125,8 @@ class PipelinePart(Schema):
         What follows the cells; every position gets its own.
     stimulator
         What decides where light goes; none for no light.
+    z
+        What is analysed of several planes: "max", "mean", "middle", or an index.
     """
 
     segmenters: tuple[AnySegmenter, ...] = Field(
@@ -133,6 +135,7 @@ class PipelinePart(Schema):
     features: tuple[AnyComponent, ...] = ()
     tracker: AnyComponent = Component(component="StreamingTracker")
     stimulator: AnyComponent | None = None
+    z: Literal["max", "mean", "middle"] | int = "max"
 
 
 class StoragePart(Schema):

@@ -30,6 +30,7 @@ FRAMES: dict[str, Any] = {
 }
 NUMBER: dict[str, Any] = {"type": "number"}
 PLACE: dict[str, Any] = {"type": "array", "items": NUMBER, "maxItems": 3}
+ORDERS = ("tpcz", "tpzc", "ptcz", "ptzc", "tpgcz", "tpgzc", "pgtcz", "pgtzc")
 WAITS: dict[str, Any] = {
     "start_at": {
         "description": "When the first event starts: '18:30', or date, time and zone.",
@@ -116,7 +117,7 @@ def _sequence(model: Mapping[str, Any]) -> dict[str, Any]:
     several = _list_of(_ref("Channel"))
     told |= {"channels": several, "stim_channels": several, "ref_channels": several}
     told |= {"stim_frames": FRAMES, "ref_frames": FRAMES, "time_plan": TIME}
-    told["axis_order"] = {"type": "string", "examples": ["tpcz", "ptcz"]}
+    told["axis_order"] = {"type": "string", "examples": list(ORDERS)}
     places = {
         "description": "A list, a plate plan, or a file of positions: {file = ...}.",
         "type": ["array", "object"],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import useq
 from pydantic import Field, NonNegativeInt, field_validator
 
-from faro.experiment.channel import AnyChannel
+from faro.experiment.channel import AnyChannel, Channel
 from faro.experiment.refusal import Refusing
 
 Seconds: TypeAlias = float
@@ -17,6 +17,18 @@ Micrometres: TypeAlias = float
 """Stage coordinate."""
 
 LEAVE_OUT = "Leave it out."
+WAIT_KEY = "wait"
+"""Key of the metadata that says a wait; see `faro.experiment.waiting.WAIT`."""
+MORE = {
+    "z_planes",
+    "image_order",
+    "autofocus",
+    "autofocus_at",
+    "keep_shutter_open_across",
+    "keep_shutter_open",
+    "properties",
+}
+"""Fields that are in ``events.json`` only where they say something."""
 
 
 class RTMEvent(Refusing, useq.MDAEvent):
@@ -36,6 +48,23 @@ class RTMEvent(Refusing, useq.MDAEvent):
         Seconds since the experiment started, >= 0; None is as soon as possible.
     metadata
         What is said about this event (treatment, arm, ...), JSON-able.
+    z_planes
+        Stage z of the planes of the imaging channels, um, in the order in which they
+        are taken; empty for one plane, at ``z_pos``. Light and references are taken at
+        ``z_pos``, or in the middle plane if there is none.
+    image_order
+        ``"cz"``: all planes of a channel, then the next channel. ``"zc"``: all
+        channels in a plane, then the next plane.
+    autofocus, autofocus_at
+        Hardware autofocus before the first exposure (``"start"``), and before images
+        of another channel (``"c"``) or plane (``"z"``) than the one before.
+    keep_shutter_open_across
+        ``"c"``, ``"z"``: the shutter stays open between images that differ in no more.
+    keep_shutter_open
+        Whether it stays open after the last image, until the image that comes next; it
+        is closed if light, a reference or a later start comes before that.
+    properties
+        (device, property, value) to set at the first exposure.
 
     Raises
     ------
@@ -52,10 +81,8 @@ class RTMEvent(Refusing, useq.MDAEvent):
         "channel": "Use channels=(...).",
         "exposure": "Give each channel its exposure: Channel(config, exposure).",
         "slm_image": "Use stim_channels=(...) and a stimulator.",
-        "properties": "Use PowerChannel(..., power=...) for light levels.",
         "roi": "Set the ROI before the run.",
         "action": LEAVE_OUT,
-        "keep_shutter_open": LEAVE_OUT,
         "reset_event_timer": "Count min_start_time from the start of the experiment.",
     }
 
@@ -67,6 +94,11 @@ class RTMEvent(Refusing, useq.MDAEvent):
     x_pos: Micrometres | None = Field(default=None, allow_inf_nan=False)
     y_pos: Micrometres | None = Field(default=None, allow_inf_nan=False)
     z_pos: Micrometres | None = Field(default=None, allow_inf_nan=False)
+    z_planes: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+    image_order: Literal["cz", "zc"] = "cz"
+    autofocus: useq.HardwareAutofocus | None = None
+    autofocus_at: tuple[Literal["start", "c", "z"], ...] = ()
+    keep_shutter_open_across: tuple[Literal["c", "z"], ...] = ()
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -79,6 +111,16 @@ class RTMEvent(Refusing, useq.MDAEvent):
             message = "An event has one timestep and one position: {'t': 0, 'p': 0}"
             raise ValueError(message)
         return index
+
+    @field_validator("channels", "stim_channels", "ref_channels", mode="after")
+    @classmethod
+    def _is_taken_now(cls, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        """Refuse what only a sequence can say: an event is one timepoint."""
+        for channel in channels:
+            if channel.acquire_every != 1:
+                message = "Leave acquire_every out: an event is one timepoint"
+                raise ValueError(message)
+        return channels
 
     @property
     def fov(self) -> int:
@@ -102,8 +144,15 @@ class RTMEvent(Refusing, useq.MDAEvent):
         """Stage (x, y, z), um; None stays where it is."""
         return self.x_pos, self.y_pos, self.z_pos
 
+    @property
+    def reference_z_um(self) -> Micrometres | None:
+        """Stage z of light and references, um; None stays where it is."""
+        planes = self.z_planes
+        return self.z_pos if self.z_pos is not None or not planes else middle(planes)
+
     def words(self) -> dict[str, Any]:
-        """Return the event as in ``events.json``."""
+        """Return the event as in ``events.json``; what it does not say is left out."""
+        more = self.model_dump(mode="json", include=MORE, exclude_defaults=True)
         return {
             "index": {"t": self.timestep, "p": self.fov},
             "channels": [c.words() for c in self.channels],
@@ -115,4 +164,10 @@ class RTMEvent(Refusing, useq.MDAEvent):
             "pos_name": self.pos_name,
             "min_start_time": self.min_start_time,
             "metadata": dict(self.metadata),
+            **more,
         }
+
+
+def middle(planes: Sequence[Micrometres]) -> Micrometres:
+    """Return the plane of channels without a stack, as useq has it."""
+    return planes[len(planes) // 2]

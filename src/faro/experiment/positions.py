@@ -23,7 +23,12 @@ from faro.experiment.sources import (
 )
 from faro.experiment.stage_list import is_stage_list, stage_list_positions
 from faro.experiment.supported import POSITION_WORDS, plate_problems
-from faro.experiment.tiles import has_tiles, spots_on_stage, tile_problems
+from faro.experiment.tiles import (
+    has_tiles,
+    more_than_places,
+    spots_on_stage,
+    tile_problems,
+)
 from faro.experiment.wells import well_index
 
 if TYPE_CHECKING:
@@ -165,6 +170,7 @@ def _from_sequence(
     if isinstance(listed, useq.WellPlatePlan):
         problems += plate_problems(listed)
     problems += tile_problems(sequence, f"{where}/") if has_tiles(sequence) else []
+    problems += more_than_places(sequence, f"{where}/")
     return [] if problems else spots_on_stage(sequence), problems
 
 

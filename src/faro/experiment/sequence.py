@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import useq
@@ -12,16 +13,16 @@ from faro.errors import Problem
 from faro.experiment.channel import AnyChannel, Channel, Milliseconds
 from faro.experiment.event import RTMEvent, Seconds
 from faro.experiment.frames import Frames, frame_problems, resolved
+from faro.experiment.imaging import Focus, Imaging, imagings, stays_open, visit_of
 from faro.experiment.refusal import ExperimentError, Refusing
 from faro.experiment.supported import (
     POSITION_REMEDY,
-    REFUSED_PLANS,
     TIME_REMEDY,
     times_s,
     unexecuted,
     unread_words,
 )
-from faro.experiment.tiles import spots_on_stage
+from faro.experiment.tiles import spots
 from faro.experiment.wells import WELL_FACTS, well_facts
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class RTMSequence(Refusing, useq.MDASequence):
     """A whole experiment, or one phase or arm of one. Frozen, any thread.
 
     Iterating yields one `RTMEvent` for each timepoint and position, in the order of
-    ``axis_order`` (``"tpgcz"`` or ``"pgtcz"``; without a grid the g may be left out).
+    ``axis_order`` (``"tpgcz"``, ``"pgtcz"``, or with ``zc`` for all channels of a plane
+    before the next plane; without a grid the g may be left out, without planes the z).
     Start times count from the start of the
     experiment: in ``"ptcz"`` a position starts one interval after the last timepoint
     of the one before. `iter_events` yields the imaging events of useq itself.
@@ -62,7 +64,13 @@ class RTMSequence(Refusing, useq.MDASequence):
         As in `useq.MDASequence`. Every tile of a grid, also of the grid of one
         position, is a position of its own, in the order of the grid. The positions of
         a `useq.WellPlatePlan` keep the z of the stage. The events of a position on a
-        plate say its ``well``, ``row``, ``column`` and ``field``.
+        plate say its ``well``, ``row``, ``column`` and ``field``. The channels, z plan,
+        grid and autofocus plan in the ``sequence`` of a position take the place of
+        those of the whole; its ``properties`` are set when it is reached.
+    z_plan, autofocus_plan, keep_shutter_open_across
+        As in `useq.MDASequence`. A relative z plan needs the z of every position.
+    setup
+        Its ``properties`` are set before the first exposure.
     stim_channels
         What gives light at ``stim_frames``; each is one exposure.
     stim_frames
@@ -92,7 +100,6 @@ class RTMSequence(Refusing, useq.MDASequence):
     [(0, 0.0, False), (1, 60.0, False), (2, 120.0, True)]
     """
 
-    refused: ClassVar[Mapping[str, str]] = REFUSED_PLANS
     expected: ClassVar[Mapping[str, str]] = {
         "time_plan": TIME_REMEDY,
         "stage_positions": POSITION_REMEDY,
@@ -139,6 +146,7 @@ class RTMSequence(Refusing, useq.MDASequence):
             problems += self._schedule_problems("ref")
             problems += self._exposure_problems()
         problems += self._metadata_problems()
+        problems += self._every_problems()
         if problems:
             raise ExperimentError(problems)
         return self
@@ -164,6 +172,16 @@ class RTMSequence(Refusing, useq.MDASequence):
             return
         what = f"{len(exposures)} exposures for {len(self.stim_frames)} stim_frames."
         yield Problem("stim_exposure", what, "Give one for each, or one number.")
+
+    def _every_problems(self) -> Iterator[Problem]:
+        """Yield light and references that say their timepoints twice."""
+        for role in ("stim", "ref"):
+            for i, channel in enumerate(getattr(self, f"{role}_channels")):
+                if channel.acquire_every != 1:
+                    where = f"{role}_channels/{i}/acquire_every"
+                    what = f"{role}_frames say when it is taken."
+                    remedy = f"Give range(0, n, {channel.acquire_every}) as frames."
+                    yield Problem(where, what, remedy)
 
     def _metadata_problems(self) -> Iterator[Problem]:
         """Yield metadata that the wells of the positions say already."""
@@ -191,7 +209,9 @@ class RTMSequence(Refusing, useq.MDASequence):
     def __len__(self) -> int:
         if not self.used_axes:
             return 0
-        return self.n_timepoints * max(1, len(spots_on_stage(self)))
+        if any(c.acquire_every > 1 for i in self._imagings() for c in i.channels):
+            return sum(1 for _ in self)
+        return self.n_timepoints * max(1, len(spots(self)))
 
     def __iter__(self) -> Iterator[RTMEvent]:  # type: ignore[override]  # as useq does
         starts_s = times_s(self)
@@ -199,19 +219,51 @@ class RTMSequence(Refusing, useq.MDASequence):
         lap_s = starts_s[-1] + self.interval_s if one_by_one else 0.0
         stim = self._stim_channels_by_timestep()
         refs = frozenset(resolved(self.ref_frames, self.n_timepoints))
-        positions = spots_on_stage(self)
-        places = [self._place(p) for p in positions] or [{}]
-        wells = well_facts(positions) or [{}]
-        for timestep, fov in self._order(len(places)):
-            yield RTMEvent(
-                index={"t": timestep, "p": fov},
-                channels=self.channels,
+        imagings = self._imagings()
+        wells = well_facts([imaging.spot.position for imaging in imagings])
+        focus, before = Focus(), -1
+        visits = [visit_of(self, imagings[p], t, p) for t, p in self._order()]
+        for visit, following in zip_longest(visits, visits[1:]):
+            imaging, timestep = imagings[visit.fov], visit.timestep
+            start_s = starts_s[timestep] + visit.fov * lap_s if starts_s else None
+            event = RTMEvent(
+                index={"t": timestep, "p": visit.fov},
+                channels=imaging.at(timestep),
                 stim_channels=stim.get(timestep, ()),
                 ref_channels=self.ref_channels if timestep in refs else (),
-                min_start_time=starts_s[timestep] + fov * lap_s if starts_s else None,
-                metadata={**wells[fov], **self.rtm_metadata},
-                **places[fov],
+                min_start_time=start_s,
+                metadata={**wells[visit.fov], **self.rtm_metadata},
+                z_planes=imaging.z_planes,
+                image_order=imaging.image_order,
+                autofocus=imaging.autofocus and imaging.autofocus.as_action(),
+                autofocus_at=focus.at(imaging.autofocus, visit),
+                keep_shutter_open_across=self._open_within,
+                keep_shutter_open=stays_open(
+                    self.keep_shutter_open_across, visit, following
+                ),
+                properties=self._settings(imaging, before) or None,
+                **self._place(imaging.spot.position),
             )
+            if event.channels or event.stim_channels or event.ref_channels:
+                before = imaging.spot.p
+                yield event
+            elif not self.channels:
+                yield event
+
+    def _imagings(self) -> list[Imaging]:
+        """Return what is imaged at each FOV."""
+        return imagings(self, self.channels)
+
+    @property
+    def _open_within(self) -> tuple[str, ...]:
+        """Axes within an event across which the shutter stays open."""
+        return tuple(axis for axis in "cz" if axis in self.keep_shutter_open_across)
+
+    def _settings(self, imaging: Imaging, before: int) -> list[Any]:
+        """Return what is set at an event, after one at position ``before``."""
+        setup = self.setup.properties if self.setup and before < 0 else None
+        arrived = imaging.spot.p != before
+        return [*(setup or ()), *(imaging.properties if arrived else ())]
 
     @staticmethod
     def _place(position: useq.Position) -> dict[str, Micrometres | str | None]:
@@ -219,8 +271,9 @@ class RTMSequence(Refusing, useq.MDASequence):
         x, y, z, name = position.x, position.y, position.z, position.name
         return {"x_pos": x, "y_pos": y, "z_pos": z, "pos_name": name}
 
-    def _order(self, n_places: int) -> Iterator[tuple[int, int]]:
+    def _order(self) -> Iterator[tuple[int, int]]:
         """Yield (timestep, fov) in the order of ``axis_order``."""
+        n_places = max(1, len(spots(self)))
         timesteps = range(self.n_timepoints if self.used_axes else 0)
         if self._place_by_place:
             yield from ((t, p) for p in range(n_places) for t in timesteps)

@@ -10,20 +10,16 @@ import useq
 
 from faro.errors import Problem
 from faro.experiment.refusal import unknown_words
+from faro.experiment.subsequences import plane_problems, sub_problems
 from faro.experiment.tiles import has_own_tiles, tile_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REFUSED_PLANS: Mapping[str, str] = {
-    "z_plan": "Give each position its z, or image one plane.",
-    "autofocus_plan": "Switch the hardware focus lock on before the run.",
-    "keep_shutter_open_across": "Leave it out.",
-    "setup": "Set the hardware up before the run.",
-}
-"""Fields of `useq.MDASequence` that are not executed, and what to do instead."""
-
 FLAT_ORDERS, GRID_ORDERS = "'tpcz' or 'ptcz'", "'tpgcz' or 'pgtcz'"
+AXES = tuple("tpgcz")
+SETUP = useq.CustomAction(name="setup")
+SET_UP = frozenset({"properties", "action", "index", "metadata", "sequence"})
 TILES_APART = ("gp", "tgp", "gtp", "gpt", "ptg")
 TIME_WORDS = frozenset({"interval", "loops", "duration", "prioritize_duration"})
 TIME_REMEDY = "Give two of interval, loops and duration, or a list of such phases."
@@ -56,6 +52,45 @@ def unexecuted(sequence: useq.MDASequence) -> Iterator[Problem]:
     yield from _time_problems(sequence)
     yield from _position_problems(sequence)
     yield from _order_problems(sequence)
+    yield from _setup_problems(sequence)
+    yield from _shutter_problems(sequence)
+    if not isinstance(sequence.stage_positions, useq.WellPlatePlan):
+        yield from sub_problems(sequence)
+    yield from plane_problems(sequence)
+
+
+def _setup_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield what a setup event asks for besides properties."""
+    if sequence.setup is None:
+        return
+    for name in type(sequence.setup).model_fields:
+        value = getattr(sequence.setup, name)
+        default = useq.MDAEvent().model_copy(update={"action": SETUP})
+        if name not in SET_UP and value != getattr(default, name):
+            what = f"{value!r:.60} is not executed: events and facts are made before."
+            remedy = "Give properties, and set up the rest before the run."
+            yield Problem(f"setup/{name}", what, remedy)
+
+
+def _shutter_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield axes across which the shutter cannot stay open."""
+    across, starts_s = sequence.keep_shutter_open_across, times_s_or_none(sequence)
+    for axis in across:
+        if axis not in AXES:
+            what = f"there is no axis {axis!r}."
+            remedy = f"Use some of: {', '.join(AXES)}."
+            yield Problem("keep_shutter_open_across", what, remedy)
+    if "t" in across and len(set(starts_s)) > 1:
+        what = "with 't' the light would be on while the run waits for a timepoint."
+        yield Problem("keep_shutter_open_across", what, "Leave the 't' out.")
+
+
+def times_s_or_none(sequence: useq.MDASequence) -> tuple[float, ...]:
+    """Return `times_s`, or nothing of a plan that cannot be counted out."""
+    try:
+        return times_s(sequence)
+    except ZeroDivisionError:
+        return ()
 
 
 def times_s(sequence: useq.MDASequence) -> tuple[float, ...]:
@@ -94,11 +129,6 @@ def _position_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
         yield from tile_problems(sequence, "")
         return
     yield from tile_problems(sequence, "")
-    for i, position in enumerate(positions):
-        if position.properties:
-            what = "properties of a position are not executed by this version."
-            where = f"stage_positions/{i}/properties"
-            yield Problem(where, what, "Set them before the run.")
 
 
 def plate_problems(plan: useq.WellPlatePlan) -> Iterator[Problem]:
@@ -134,6 +164,7 @@ def _order_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
         "p": ("stage_positions", sequence.stage_positions),
         "g": ("grid_plan", sequence.grid_plan),
         "c": ("channels", sequence.channels),
+        "z": ("z_plan", sequence.z_plan),
     }
     text = "".join(order)
     gridded = sequence.grid_plan
@@ -142,11 +173,14 @@ def _order_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
         if plan and axis not in order:
             what = f"{text!r} leaves out {axis!r}, so {name} would not be executed."
             yield Problem("axis_order", what, remedy)
-    after = order[order.index("c") + 1 :] if "c" in order else ()
-    torn = [axis for axis in after if axis in said and said[axis][1]]
-    if len(sequence.channels) > 1 and torn:
-        what = f"{text!r} takes the channels of one position apart."
-        yield Problem("axis_order", what, remedy)
+    for axis, several, name in (
+        ("c", len(sequence.channels) > 1, "channels"),
+        ("z", sequence.z_plan is not None, "planes"),
+    ):
+        after = order[order.index(axis) + 1 :] if axis in order else ()
+        if several and any(a in "tpg" and said[a][1] for a in after):
+            what = f"{text!r} takes the {name} of one position apart."
+            yield Problem("axis_order", what, remedy)
     moved = [axis for axis in order if axis in "tpg" and said[axis][1]]
     tiles_apart = "".join(moved) in TILES_APART
     if tiles_apart or (has_own_tiles(sequence) and moved == ["p", "t"]):

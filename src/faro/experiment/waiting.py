@@ -9,6 +9,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
+from faro.experiment.event import WAIT_KEY
 from faro.experiment.phase import Phase, interval_after_s
 from faro.experiment.refusal import ExperimentError, unknown_words
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from faro.experiment.event import RTMEvent
     from faro.experiment.plan import PlannedEvent
 
-WAIT = "wait"
+WAIT = WAIT_KEY
 """Key of the metadata under which an event says what is waited for before it.
 
 Its value is a table with one or both of ``start_at``, a moment (see `moment`), and

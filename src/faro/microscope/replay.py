@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from useq import HardwareAutofocus
+
 from faro.errors import FaroError, HardwareError, RunStateError
 from faro.microscope.abstract import AbstractMicroscope, RunThread
 from faro.microscope.feed import Feed
@@ -122,6 +124,8 @@ class ReplayMicroscope(AbstractMicroscope):
             feed.close()
 
     def _answer(self, event: MDAEvent) -> None:
+        if isinstance(event.action, HardwareAutofocus):
+            return  # it gives no frame, and what was recorded is in focus or not
         wanted = event.metadata.get("faro")
         if wanted is None:
             problem = f"The event {dict(event.index)} does not say which frame it is."
@@ -132,6 +136,11 @@ class ReplayMicroscope(AbstractMicroscope):
             return
         if self._speed == "recorded" and event.exposure:
             self._cancelled.wait(event.exposure / 1e3)
+        if "z" in event.index:
+            problem = f"The planes of {channel!r} cannot be replayed one by one."
+            error = HardwareError(problem, remedy="Replay it without a z plan.")
+            self.listeners.deliver_missing(event, error)
+            return
         try:
             pixels = self._frame(int(wanted["fov"]), int(wanted["timestep"]), channel)
         except FaroError as error:

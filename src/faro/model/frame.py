@@ -108,7 +108,7 @@ class Stack:
         What the experiment says about this event (treatment, arm, ...).
     z_um
         Planned z of the planes, um, one for each in the order of the z axis; empty
-        without a z axis.
+        without planes.
     z_offsets_um
         What each channel adds to ``z_um`` (``z_offset`` of useq); empty for none.
     volumes

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+AUTOFOCUS = -1
+"""Number of the events that are no exposures."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopParts:
@@ -100,6 +103,8 @@ class EventFeed:
             event = replace(said, planned_s=said.planned_s + gate.shift_s)
             if event.first:
                 self._begin(event)
+            if event.autofocus is not None:
+                yield self._focusing(event, event.autofocus)
             if event.mask_from is None:
                 yield self._send(event)
             elif (ready := self._stimulation(event)) is not None:
@@ -192,6 +197,25 @@ class EventFeed:
         parts.substitutes.fired(event.fov, stimulus)
         return self._send(event, image)
 
+    def _focusing(
+        self, event: PlannedEvent, action: useq.HardwareAutofocus
+    ) -> useq.MDAEvent:
+        """Return the autofocus before ``event``; it gives no frame."""
+        x_um, y_um, _ = event.position_um
+        index: Any = {"t": event.timestep, "p": event.fov}
+        facts = {"fov": event.fov, "timestep": event.timestep}
+        self._parts.recorder.note("autofocus", **facts)
+        return useq.MDAEvent(
+            index=index,
+            x_pos=x_um,
+            y_pos=y_um,
+            z_pos=event.focus_z_um,
+            pos_name=event.pos_name,
+            properties=list(event.properties) or None,
+            action=action,
+            metadata={"faro": {"seq": AUTOFOCUS, "role": "autofocus", **facts}},
+        )
+
     def _send(
         self, event: PlannedEvent, slm_image: useq.SLMImage | None = None
     ) -> useq.MDAEvent:
@@ -203,6 +227,11 @@ class EventFeed:
         index: Any = {"t": event.timestep, "p": event.fov}
         if event.role is FrameRole.IMAGE:
             index["c"] = event.channel_index
+        if event.n_z:
+            index["z"] = event.z_index
+        settings = [*event.properties]
+        if power:
+            settings.append(useq.PropertyTuple(*power))
         self._seq += 1
         self._assembler.expect(self._seq, event)
         return useq.MDAEvent(
@@ -212,7 +241,8 @@ class EventFeed:
             x_pos=x_um,
             y_pos=y_um,
             z_pos=z_um,
-            properties=[useq.PropertyTuple(*power)] if power else None,
+            properties=settings or None,
+            keep_shutter_open=event.keep_shutter_open,
             pos_name=event.pos_name,
             slm_image=slm_image,
             metadata={

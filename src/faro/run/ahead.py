@@ -33,7 +33,7 @@ class Ahead:
     def announce(self, job: FrameJob) -> None:
         """Note that ``job`` is to be decided."""
         with self._lock:
-            self._due[job.stack.fov].append(job)
+            self._due[job.moment.fov].append(job)
 
     def settle(self, fov: int) -> None:
         """Decide all frames of ``fov`` that are due, unless another thread does."""

@@ -18,6 +18,7 @@ from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision, FrameRo
 from faro.protocols import StimulationContext, Waits, waits_for
 from faro.run.ahead import Ahead
 from faro.run.answers import answer_of, columns_of
+from faro.run.images import not_imaged
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.references import referred, unusable
 
@@ -94,6 +95,10 @@ class Analyst:
         done = Segmented()
         for index, method in enumerate(self._pipeline.segmenters):
             stage = f"segment/{method.name}"
+            if (lacking := not_imaged(method, job.stack.channels)) is not None:
+                self._not_segmented(job, name=method.name, channel=lacking)
+                done.failed = done.failed or (stage if index == 0 else "")
+                continue
             make = partial(method.labels_of, known=done.labels)
             labels = self._attempt(job, stage, make)
             if labels is not None:
@@ -102,6 +107,11 @@ class Analyst:
                 done.failed = stage
         stamps.mark("segmented")
         return done
+
+    def _not_segmented(self, job: FrameJob, **facts: object) -> None:
+        """Record that a moment has not the image that a segmenter looks at."""
+        at = job.moment
+        self._recorder.note("not_segmented", fov=at.fov, timestep=at.timestep, **facts)
 
     def instead(self, job: FrameJob) -> Segmented:
         """Return what goes on where `segment` does not return in time."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from faro.errors import HardwareError
 from faro.model import FrameRole, Stack, Stamps
+from faro.model.frame import Z_AXIS_NDIM
 from faro.run.buffers import StackBuffers
 from faro.run.jobs import BackgroundError
+from faro.run.moments import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,12 +30,34 @@ StackKey = tuple[int, int, FrameRole]
 
 
 @dataclass(slots=True)
-class _Unfinished:
-    """A stack that still waits for frames."""
+class _Part:
+    """Channels that have as many planes as one another, and still wait for frames."""
 
     pixels: PixelArray
-    channels: list[str] = field(default_factory=list)
-    exposures_ms: list[float | None] = field(default_factory=list)
+    exposures_ms: dict[int, float | None] = field(default_factory=dict)
+    channels: dict[int, str] = field(default_factory=dict)
+    order: dict[int, int] = field(default_factory=dict)
+    z_um: dict[int, float | None] = field(default_factory=dict)
+    z_offsets_um: dict[int, float] = field(default_factory=dict)
+    n_frames: int = 0
+
+    def put(self, planned: PlannedEvent, pixels: PixelArray) -> None:
+        """Take one frame (Y, X)."""
+        row, z = planned.row, planned.z_index
+        self.pixels[(row, z) if planned.n_z else row] = pixels
+        self.channels[row] = planned.channel.config
+        self.order[row] = planned.channel_index
+        self.exposures_ms[row] = planned.channel.exposure
+        self.z_offsets_um[row] = planned.z_offset_um
+        at_um = planned.z_um
+        self.z_um[z] = None if at_um is None else at_um - planned.z_offset_um
+        self.n_frames += 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether all frames have come, each once."""
+        n_z = self.pixels.shape[1] if self.pixels.ndim == Z_AXIS_NDIM else 1
+        return self.n_frames == len(self.pixels) * n_z
 
 
 class Assembler:
@@ -47,7 +71,7 @@ class Assembler:
     clock, recorder, notices
         Of the run.
     deliver
-        Takes a complete stack of imaging frames with its time stamps.
+        Takes a complete moment of imaging frames with its time stamps.
     give_up
         Told (fov, timestep, reason) of imaging frames that cannot be completed.
     pixel_size_um
@@ -59,7 +83,7 @@ class Assembler:
         clock: RunClock,
         recorder: Recorder,
         notices: Notices,
-        deliver: Callable[[Stack, Stamps], None],
+        deliver: Callable[[Moment, Stamps], None],
         give_up: Callable[[int, int, str], None],
         pixel_size_um: float | None,
     ) -> None:
@@ -68,7 +92,7 @@ class Assembler:
         self._pixel_size_um = pixel_size_um
         self._expected: dict[int, PlannedEvent] = {}
         self._buffers = StackBuffers()
-        self._unfinished: dict[StackKey, _Unfinished] = {}
+        self._unfinished: dict[StackKey, dict[int, _Part]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
         self._started_s = 0.0
         self._acquired_s_of: dict[int, tuple[int, float]] = {}
@@ -95,21 +119,22 @@ class Assembler:
         if planned.role is FrameRole.STIM:
             self._confirm(planned, acquired_s, metadata)
         key = (planned.fov, planned.timestep, planned.role)
-        if planned.channel_index == 0 or key not in self._unfinished:
-            shape = (planned.n_channels, *pixels.shape)
-            self._unfinished[key] = _Unfinished(
-                self._buffers.array(shape, pixels.dtype)
-            )
-        stack = self._unfinished[key]
-        if stack.pixels.shape[1:] != pixels.shape:
-            self._reshaped(planned, pixels.shape, stack.pixels.shape[1:])
+        parts = self._unfinished.setdefault(key, {})
+        if planned.n_z not in parts:
+            planes = (planned.n_z,) if planned.n_z else ()
+            shape = (planned.n_rows, *planes, *pixels.shape)
+            parts[planned.n_z] = _Part(self._buffers.array(shape, pixels.dtype))
+        part = parts[planned.n_z]
+        if part.pixels.shape[-2:] != pixels.shape:
+            self._reshaped(planned, pixels.shape, part.pixels.shape[-2:])
             self._give_up(planned.fov, planned.timestep, "failed: image shape")
-            return
-        stack.pixels[planned.channel_index] = pixels
-        stack.channels.append(planned.channel.config)
-        stack.exposures_ms.append(planned.channel.exposure)
-        if planned.channel_index == planned.n_channels - 1:
-            self._complete(key, planned, acquired_s)
+        else:
+            part.put(planned, pixels)
+        x_um, y_um, z_um = self._position_um
+        z_um = z_um if planned.z_um is None else planned.z_um
+        self._position_um = (x_um, y_um, z_um)
+        if planned.last:
+            self._finish(key, planned, acquired_s)
 
     def missing(self, event: MDAEvent, error: Exception) -> None:
         """Record that an event gave no frame; its stack cannot be completed."""
@@ -134,6 +159,9 @@ class Assembler:
         if planned.role is FrameRole.IMAGE:
             reason = f"failed: no frame of {planned.channel.config!r}"
             self._give_up(planned.fov, planned.timestep, reason)
+        if planned.last:
+            key = (planned.fov, planned.timestep, planned.role)
+            self._finish(key, planned, self._clock.now_s())
 
     def _planned(self, event: MDAEvent) -> PlannedEvent | None:
         facts = event.metadata.get("faro")
@@ -170,36 +198,28 @@ class Assembler:
         )
         self._notices.tell(self._notices.stimulated.emit, planned.timestep, planned.fov)
 
-    def _complete(
-        self, key: StackKey, planned: PlannedEvent, acquired_s: float
-    ) -> None:
-        """Hand a stack on, if all its frames came."""
-        parts = self._unfinished.pop(key)
-        if len(parts.channels) != planned.n_channels:
-            self._recorder.note(
-                "stack_incomplete",
-                fov=planned.fov,
-                timestep=planned.timestep,
-                role=str(planned.role),
-                channels=parts.channels,
-            )
+    def _finish(self, key: StackKey, planned: PlannedEvent, acquired_s: float) -> None:
+        """Hand the stacks of a moment on, if all their frames came."""
+        parts = self._unfinished.pop(key, {})
+        seen = {c for part in parts.values() for c in part.order.values()}
+        complete = all(part.complete for part in parts.values())
+        if not complete or len(seen) != planned.n_channels:
+            if parts:
+                named = [c for p in parts.values() for c in p.channels.values()]
+                self._recorder.note(
+                    "stack_incomplete",
+                    fov=planned.fov,
+                    timestep=planned.timestep,
+                    role=str(planned.role),
+                    channels=named,
+                )
             return
-        parts.pixels.setflags(write=False)
-        x_um, y_um, z_um = self._position_um
-        stack = Stack(
-            pixels=parts.pixels,
-            channels=tuple(parts.channels),
-            fov=planned.fov,
-            timestep=planned.timestep,
-            role=planned.role,
-            planned_s=planned.planned_s,
-            acquired_s=acquired_s,
-            wall_ns=self._clock.wall_ns_at(acquired_s),
-            exposures_ms=tuple(parts.exposures_ms),
-            pixel_size_um=self._pixel_size_um,
-            position_um=(x_um, y_um, z_um),
-            metadata=planned.metadata,
-        )
+        stacks = tuple(self._stack(p, planned, acquired_s) for p in parts.values())
+        where = {
+            channel: (number, row)
+            for number, part in enumerate(parts.values())
+            for row, channel in part.order.items()
+        }
         stamps = Stamps(self._clock.now_s, {"acquired": acquired_s})
         stamps.mark("assembled")
         lateness_s = self._started_s - planned.planned_s
@@ -207,8 +227,36 @@ class Assembler:
         if planned.role is FrameRole.IMAGE:
             self._acquired_s_of[planned.fov] = (planned.timestep, acquired_s)
         if planned.role in (FrameRole.IMAGE, FrameRole.REF):
-            self._deliver(stack, stamps)
-        self._recorder.stack(stack, times)
+            order = tuple(where[channel] for channel in sorted(where))
+            self._deliver(Moment(stacks, order), stamps)
+        for stack in stacks:
+            self._recorder.stack(stack, times)
+
+    def _stack(self, part: _Part, planned: PlannedEvent, acquired_s: float) -> Stack:
+        """Return the frames of channels with as many planes as one another."""
+        part.pixels.setflags(write=False)
+        rows = range(len(part.pixels))
+        planes = [part.z_um[z] for z in sorted(part.z_um)]
+        known = [z for z in planes if z is not None]
+        x_um, y_um, z_um = self._position_um
+        with_z = part.pixels.ndim == Z_AXIS_NDIM
+        offsets = tuple(part.z_offsets_um[row] for row in rows)
+        return Stack(
+            pixels=part.pixels,
+            channels=tuple(part.channels[row] for row in rows),
+            fov=planned.fov,
+            timestep=planned.timestep,
+            role=planned.role,
+            planned_s=planned.planned_s,
+            acquired_s=acquired_s,
+            wall_ns=self._clock.wall_ns_at(acquired_s),
+            exposures_ms=tuple(part.exposures_ms[row] for row in rows),
+            pixel_size_um=self._pixel_size_um,
+            position_um=(x_um, y_um, known[0] if known else z_um),
+            metadata=planned.metadata,
+            z_um=tuple(known) if with_z else (),
+            z_offsets_um=offsets if any(offsets) else (),
+        )
 
     def _reshaped(
         self, planned: PlannedEvent, got: tuple[int, ...], expected: tuple[int, ...]

@@ -198,7 +198,9 @@ class PipelineMaker:
             stimulator = self.made["stimulator"].component
         measured = [made.component for made in features]
         try:
-            return ImageProcessingPipeline(methods, measured, tracker, stimulator)
+            return ImageProcessingPipeline(
+                methods, measured, tracker, stimulator, z=part.z
+            )
         except RefusedError as error:
             for problem in error.problems:
                 where = place_of("", problem.where.split("/"))
@@ -218,6 +220,7 @@ class PipelineMaker:
             ),
             tracker=self._said("tracker", part.tracker),
             stimulator=stimulator and self._said("stimulator", stimulator),
+            z=part.z,
         )
 
     def _said(self, place: str, part: Any) -> Any:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from faro.model import Stack, Stamps
     from faro.protocols import Stimulator
     from faro.protocols.analysis import Labels
+    from faro.run.moments import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class FrameJob:
 
     Attributes
     ----------
-    stack
+    moment
         The images.
     stamps
         Times of the stages so far.
@@ -59,13 +60,21 @@ class FrameJob:
         The component that has the stack now.
     failed_at
         The last component that failed on it, empty if none did.
+    z
+        How planes become the one that is analysed.
     """
 
-    stack: Stack
+    moment: Moment
     stamps: Stamps
     decide_with: Stimulator | None = None
     stage: str = ""
     failed_at: str = ""
+    z: str | int = "max"
+
+    @property
+    def stack(self) -> Stack:
+        """What is analysed, (C, Y, X)."""
+        return self.moment.flat(self.z)
 
 
 @dataclass(slots=True)

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from useq import MDAEvent
 
     from faro.experiment import RTMEvent
-    from faro.model import Stack, Stamps
+    from faro.model import Stamps
     from faro.model.frame import PixelArray
     from faro.protocols import Microscope, Sink
     from faro.run.growing import GrowingPlan
     from faro.run.limits import RunLimits
+    from faro.run.moments import Moment
     from faro.run.notices import Notices
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.state import StateMachine
@@ -271,33 +272,33 @@ class OneRun:
     ) -> None:
         assembler.take(pixels, event, metadata)
 
-    def _deliver(self, stack: Stack, stamps: Stamps) -> None:
-        """Give a complete stack to the analysis; blocks while too much is in flight."""
-        refers = stack.role is FrameRole.REF
+    def _deliver(self, moment: Moment, stamps: Stamps) -> None:
+        """Give complete stacks to the analysis; blocks while too much is in flight."""
+        refers = moment.role is FrameRole.REF
         if refers and not (self._pipeline and self._pipeline.reference_features):
             return
         if self._lanes is None or self._pipeline is None:
-            self._give_up(stack.fov, stack.timestep, "there is no pipeline")
+            self._give_up(moment.fov, moment.timestep, "there is no pipeline")
             return
-        asked = not refers and (stack.fov, stack.timestep) in self.plan.asked
+        asked = not refers and (moment.fov, moment.timestep) in self.plan.asked
         decide_with = self._pipeline.stimulator if asked else None
-        job = FrameJob(stack, stamps, decide_with)
+        job = FrameJob(moment, stamps, decide_with, z=self._pipeline.z)
         if self._analyst is not None and not refers:
             self._analyst.announce(job)
-        taken = self._lanes.submit(stack.fov, job)
+        taken = self._lanes.submit(moment.fov, job)
         if taken is Taken.WAITED:
             logger.warning("The analysis is behind; the schedule slips.")
             self.recorder.note("analysis_behind", in_flight=self._lanes.in_flight)
         elif taken is Taken.REFUSED:
-            self._skip_analysis(stack)
+            self._skip_analysis(moment)
 
-    def _skip_analysis(self, stack: Stack) -> None:
+    def _skip_analysis(self, moment: Moment) -> None:
         """Record that a FOV is so far behind that its frame is not analysed."""
         reason = "the analysis of this position is too far behind"
-        logger.warning("fov %d, t %d: %s.", stack.fov, stack.timestep, reason)
-        facts = {"fov": stack.fov, "timestep": stack.timestep}
+        logger.warning("fov %d, t %d: %s.", moment.fov, moment.timestep, reason)
+        facts = {"fov": moment.fov, "timestep": moment.timestep}
         self.recorder.note("analysis_skipped", **facts, reason=reason)
-        self._give_up(stack.fov, stack.timestep, reason)
+        self._give_up(moment.fov, moment.timestep, reason)
 
     def _undecided(self, fov: int, timestep: int) -> bool:
         """Return whether a mask is waited for that is not there yet."""

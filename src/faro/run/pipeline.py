@@ -14,6 +14,7 @@ from faro.analysis import (
     as_feature_extractor,
 )
 from faro.errors import Problem, RefusedError
+from faro.model.frame import PROJECTIONS
 from faro.protocols import columns_needed
 from faro.stimulation import as_stimulator
 
@@ -48,6 +49,10 @@ class ImageProcessingPipeline:
     fallback
         Function ``fallback(late: LateMask)``, asked where a mask is late or failed; it
         answers as a stimulator does, within a second. None: `RunLimits.late_mask`.
+    z
+        What is analysed where a channel has several planes: ``"max"``, ``"mean"``,
+        ``"middle"`` or the index of a plane; see `faro.model.projected`. All planes
+        are stored, and are ``stack.volume(channel)`` for features and stimulators.
 
     Raises
     ------
@@ -55,7 +60,7 @@ class ImageProcessingPipeline:
         If two segmenters share a name, or something is no component; all at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts of a pipeline
         self,
         segmenters: object = None,
         features: object = None,
@@ -63,6 +68,8 @@ class ImageProcessingPipeline:
         stimulator: Stimulator | Callable[..., object] | None = None,
         fallback: Fallback | None = None,
         reference_features: object = None,
+        *,
+        z: str | int = "max",
     ) -> None:
         problems: list[Problem] = []
         default = LocalThresholdSegmenter()
@@ -79,7 +86,8 @@ class ImageProcessingPipeline:
                 self.stimulator = as_stimulator(stimulator)
             except TypeError as error:
                 problems.append(_not_a_component("pipeline/stimulator", error))
-        self.fallback = fallback
+        self.fallback, self.z = fallback, z
+        problems.extend(_z_problems(z))
         problems.extend(_tracker_problems(self.tracker))
         problems.extend(_fallback_problems(fallback))
         if problems:
@@ -125,9 +133,17 @@ class ImageProcessingPipeline:
             "features": [_described(f) for f in self.features],
             "reference_features": [_described(f) for f in self.reference_features],
             "tracker": _described(self.tracker),
+            "z": self.z,
             "stimulator": _described(self.stimulator) if self.stimulator else None,
             "fallback": _described(self.fallback) if self.fallback else None,
         }
+
+
+def _z_problems(z: object) -> Iterable[Problem]:
+    """Yield what is wrong with how planes become one."""
+    if isinstance(z, bool) or (z not in PROJECTIONS and not isinstance(z, int)):
+        remedy = f"Use {', '.join(map(repr, PROJECTIONS))} or the index of a plane."
+        yield Problem("pipeline/z", f"there is no projection {z!r}.", remedy)
 
 
 def _listed(components: object) -> list[object]:

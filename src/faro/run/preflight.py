@@ -10,6 +10,7 @@ from faro.experiment import check, needs
 from faro.experiment.lateness import schedule_problems
 from faro.experiment.plan import STIM_MODES
 from faro.experiment.waiting import start_warnings
+from faro.run.images import image_problems
 from faro.run.rehearsal import rehearse
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def recheck(
     problems += _light_problems(events, pipeline)
     if pipeline is not None:
         problems += _missing_metadata(events, pipeline)
+        problems += image_problems(pipeline, events)
     if stim_mode in STIM_MODES:
         problems += schedule_problems(
             events,

@@ -66,9 +66,10 @@ def rehearse(
     if not events:
         return []
     shape = facts.image_shape or DEFAULT_SHAPE
-    channels = tuple(channel.config for channel in events[0].channels)
-    if not channels or len(set(channels)) < len(channels):
+    first = [channel.config for channel in events[0].channels]
+    if not first or len(set(first)) < len(first):
         return []  # the check of the events says so
+    channels = tuple(dict.fromkeys(c.config for e in events for c in e.channels))
     plane = probe_image(shape, facts.image_dtype)
     pixels = np.stack([plane] * len(channels))
     pixels.setflags(write=False)
