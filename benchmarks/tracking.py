@@ -2,7 +2,7 @@
 
     pip install -c constraints.txt -c .ci/constraints-trackers.txt \
         -e '.[tracking-reference]'
-    python benchmarks/tracking.py [--seeds 201 202 203] [--cost]
+    python benchmarks/tracking.py [--seeds 201 202 203] [--only NAME] [--cost]
 
 The scenarios and their truth come from `faro.testing.points`. trackpy runs as the
 public project uses it (50 px, memory 3), laptrack with 25 px, which suits it best here.
@@ -141,12 +141,14 @@ def scored(movie: PointMovie, tracks: Relinked) -> Score:
     return Score(*ours, *ctc_measures(movie, tracks))
 
 
-def accuracy(seeds: Sequence[int]) -> bool:
+def accuracy(seeds: Sequence[int], only: str = "") -> bool:
     """Print the table; return whether it is valid and no tracker is ahead of ours."""
     print("| scenario | tracker | " + " | ".join(Score._fields) + " |")
     print("| --- | --- |" + " ---: |" * len(Score._fields))
     good = True
     for scenario, measured in zip(SCENARIOS, MEASURED, strict=True):
+        if only not in scenario.name:
+            continue
         movies = [point_movie(scenario, seed) for seed in seeds]
         table = {
             name: np.mean([scored(m, track(m)) for m in movies], axis=0)
@@ -215,9 +217,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[201, 202, 203])
     parser.add_argument("--cost", action="store_true", help="Only what a frame costs.")
+    parser.add_argument("--only", default="", help="Scenarios of this name.")
     given = parser.parse_args()
     print(f"Python {platform.python_version()}, seeds {given.seeds}\n")
-    good = given.cost or accuracy(given.seeds)
+    good = given.cost or accuracy(given.seeds, given.only)
     cost()
     if not good:
         message = "The table is not valid, or a tracker is ahead of ours."

@@ -76,7 +76,7 @@ SCENARIOS = (
     Scenario("easy"),
     _MESSY,
     replace(_MESSY, name="long gaps", longest_gap=3),
-    replace(_MESSY, name="stage jumps", jump_px=30.0, jump_every=11),
+    replace(_MESSY, name="stage jumps", jump_px=28.0, jump_every=11),
     replace(_MESSY, name="fast", speed_px=14.1),
     replace(_MESSY, name="dense", n_cells=1000),
 )
