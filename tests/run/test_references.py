@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from faro import Controller, ImageProcessingPipeline, OmeZarrWriter, open_run
-from faro.analysis import IntensityFeatures
+from faro.analysis import IntensityFeatures, MovementFeatures, StreamingTracker
 from faro.experiment import Channel
 from faro.storage.references import references, with_references
 from faro.testing.canned import CannedMicroscope
 from faro.testing.discs import (
     CENTRES,
     LIGHT,
+    NUCLEI,
     SHAPE,
     disc_frame,
     disc_sequence,
@@ -96,3 +97,21 @@ def test_the_latest_reference_counts_and_the_unknown_is_null() -> None:
     again = with_references(filled, {"ref_a": {(0, 3): 1.0}})
     assert again["ref_a"].to_pylist() == [None, None, 1.0, None]
     assert with_references(pa.table({"other": [1]}), found).column_names == ["other"]
+
+
+def test_what_the_tracker_compares_is_measured_before_it(tmp_path: Path) -> None:
+    pipeline = ImageProcessingPipeline(
+        segment_discs,
+        features=[MovementFeatures(), IntensityFeatures(channels=(NUCLEI,))],
+        tracker=StreamingTracker(features=(f"mean_{NUCLEI}_nuc",)),
+    )
+    path = tmp_path / "run"
+    controller = Controller(
+        CannedMicroscope(frame, SHAPE), pipeline, writer=OmeZarrWriter(path)
+    )
+    summary = controller.run_experiment(disc_sequence(3, 1, stim_frames=()))
+    assert summary.completed
+    assert not summary.n_errors
+    cells = open_run(path).cells
+    assert cells["track_id"].tolist() == [1, 2, 3] * 3
+    assert cells["step_px"][3:].tolist() == [1.0] * 6

@@ -72,8 +72,11 @@ class Analyst:
         self._on_failures, self._n_failed = on_failures, 0
         self._pipeline, self._board = pipeline, board
         self._recorder, self._notices = recorder, notices
-        self._early = pipeline.features_before_mask()
-        self._late = tuple(f for f in pipeline.features if f not in self._early)
+        self._first = pipeline.features_before_tracks()
+        early = pipeline.features_before_mask()
+        self._early = tuple(f for f in early if f not in self._first)
+        done = {*map(id, self._first), *map(id, self._early)}
+        self._late = tuple(f for f in pipeline.features if id(f) not in done)
         self._fovs: dict[int, _FovState] = {}
         self._lock = threading.Lock()
         self._waits = waits_for(pipeline.stimulator)
@@ -221,6 +224,10 @@ class Analyst:
         if cells is None:
             return None, {}, failed
 
+        columns, failed = self._measure(self._first, cells, job)
+        if failed:
+            return None, {}, failed
+
         def track(stack: Stack) -> bool:
             cells.set_tracks(fov.tracker.update(stack.timestep, cells))
             cells.set_features({"parent_id": _parents(fov.tracker, cells)})
@@ -229,7 +236,8 @@ class Analyst:
         if not self._attempt(job, "track", track):
             return None, {}, "track"
         job.stamps.mark("tracked")
-        columns, failed = self._measure(self._early, cells, job)
+        more, failed = self._measure(self._early, cells, job)
+        columns |= more
         if self._early:
             job.stamps.mark("measured")
         return cells, columns, failed

@@ -105,6 +105,18 @@ class ImageProcessingPipeline:
         stim = ["stim_mask"] if self.stimulator else []
         return tuple(dict.fromkeys([*names, "tracks", *rings, *stim]))
 
+    def features_before_tracks(self) -> tuple[FeatureExtractor, ...]:
+        """Return the extractors whose columns the tracker compares, in their order.
+
+        One that does not say what it provides may provide them.
+        """
+        needed = set(getattr(self.tracker, "features", ()) or ())
+        if not needed:
+            return ()
+        told = [getattr(f, "provides", None) for f in self.features]
+        pairs = zip(self.features, told, strict=True)
+        return tuple(f for f, names in pairs if names is None or needed & set(names))
+
     def features_before_mask(self) -> tuple[FeatureExtractor, ...]:
         """Return the extractors that the stimulator builds on, in their order."""
         needed = set(columns_needed(self.stimulator)) if self.stimulator else set()

@@ -136,6 +136,9 @@ class _Trial:
         cells = PixelCells(main, self.stack.pixel_size_um)
         cells.set_label_images(self.labels)
 
+        first = self.pipeline.features_before_tracks()
+        self._measure(first, cells)
+
         def track() -> bool:
             cells.set_tracks(self.pipeline.new_tracker().update(0, cells))
             cells.set_features({"parent_id": np.zeros(len(cells), np.int64)})
@@ -144,7 +147,8 @@ class _Trial:
         if self._tried("pipeline/tracker", track) is None:
             return
         early = self.pipeline.features_before_mask()
-        late = [f for f in self.pipeline.features if f not in early]
+        early = tuple(f for f in early if f not in first)
+        late = [f for f in self.pipeline.features if f not in (*first, *early)]
         self._measure(early, cells)
         if with_light:
             self._decide(cells)
