@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from faro.analysis import PixelCells
-from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, CellTable, Decision, FrameRole
+from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, Decision, FrameRole
 from faro.protocols import StimulationContext, Waits, waits_for
 from faro.run.ahead import Ahead
 from faro.run.answers import answer_of, columns_of
 from faro.run.images import not_imaged
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.references import referred, unusable
+from faro.run.rows import parents_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -230,7 +229,7 @@ class Analyst:
 
         def track(stack: Stack) -> bool:
             cells.set_tracks(fov.tracker.update(stack.timestep, cells))
-            cells.set_features({"parent_id": _parents(fov.tracker, cells)})
+            cells.set_features({"parent_id": parents_of(fov.tracker, cells)})
             return True
 
         if not self._attempt(job, "track", track):
@@ -311,7 +310,7 @@ class Analyst:
         for name, labels in segmented.labels.items():
             self._recorder.labels(name, stack.fov, stack.timestep, labels)
         if cells is not None:
-            table = _table(stack, cells, cells["parent_id"], columns)
+            table = table_of(stack, cells, cells["parent_id"], columns)
             self._recorder.cells(stack.fov, stack.timestep, table)
             tracks = cells.track_image()
             self._recorder.labels("tracks", stack.fov, stack.timestep, tracks)
@@ -382,27 +381,3 @@ def _images_of(
 def _none(_cells: PixelCells) -> dict[str, Any]:
     """Return no label images."""
     return {}
-
-
-def _parents(tracker: Tracker, cells: PixelCells) -> Column:
-    """Return the parent's track id of each cell, 0 for none."""
-    parents = np.asarray(getattr(tracker, "parents", ()), np.int64)
-    return parents if len(parents) == len(cells) else np.zeros(len(cells), np.int64)
-
-
-def _table(
-    stack: Stack, cells: PixelCells, parents: Column, columns: dict[str, Column]
-) -> CellTable:
-    """Return the rows of one frame, the fixed columns first."""
-    n = len(cells)
-    first: dict[str, Column] = {
-        "fov": np.full(n, stack.fov, np.int32),
-        "timestep": np.full(n, stack.timestep, np.int32),
-        "label": cells.label,
-        "track_id": cells.track_id,
-        "parent_id": parents,
-        "y": cells.y,
-        "x": cells.x,
-        "area": cells.area,
-    }
-    return CellTable(first | {k: v for k, v in columns.items() if k not in first})
