@@ -23,10 +23,11 @@ from faro.testing.canned import CannedMicroscope
 from faro.testing.discs import SHAPE, disc_frame, disc_sequence, segment_discs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from useq import MDAEvent
 
+    from faro.microscope.abstract import RunThread
     from faro.model.frame import PixelArray
 
 STAGE_S, EXPOSURE_S, ANALYSIS_S = 0.1, 0.1, 3.0
@@ -50,13 +51,18 @@ class TimedMicroscope(CannedMicroscope):
         self._pass(EXPOSURE_S)
         return make(fov, timestep, channel)
 
-    def before(self, event: MDAEvent) -> None:
-        """Move the stage where the event is elsewhere."""
-        place = event.x_pos, event.y_pos
-        if None not in place and place != self._place:
-            self._place = place
-            self.n_moves += 1
-            self._pass(STAGE_S)
+    def run_mda(self, events: Iterator[MDAEvent], /) -> RunThread:
+        """Take events, the stage moving where one is elsewhere."""
+        return super().run_mda(self._moving(events))
+
+    def _moving(self, events: Iterator[MDAEvent]) -> Iterator[MDAEvent]:
+        for event in events:
+            place = event.x_pos, event.y_pos
+            if None not in place and place != self._place:
+                self._place = place
+                self.n_moves += 1
+                self._pass(STAGE_S)
+            yield event
 
     def _pass(self, seconds: float) -> None:
         self.began_s = self.began_s or time.perf_counter()
