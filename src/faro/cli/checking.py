@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faro.storage import pack, repair, verify
+from faro.storage import held_by, pack, repair, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,9 @@ def run_verify(console: Console, directory: Path) -> int:
         console.print(str(problem), markup=False)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    console.print(f"{directory}: {errors} errors, {warnings} warnings.", markup=False)
+    held = ", ".join(f"{n} {what}" for what, n in held_by(directory).items())
+    found = f"{errors} errors, {warnings} warnings"
+    console.print(f"{directory}: {found} in {held}.", markup=False)
     return 1 if errors else 0
 
 

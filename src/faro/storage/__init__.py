@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faro.storage.checking import verify
+    from faro.storage.checking import held_by, verify
     from faro.storage.export import export_ome_tiff
     from faro.storage.layout import RunLayout, next_free
     from faro.storage.mending import repair
@@ -26,6 +26,7 @@ _HOMES = {
     "RunLayout": "faro.storage.layout",
     "TiffWriter": "faro.storage.tiff",
     "export_ome_tiff": "faro.storage.export",
+    "held_by": "faro.storage.checking",
     "next_free": "faro.storage.layout",
     "open_run": "faro.storage.opening",
     "pack": "faro.storage.packing",
@@ -40,6 +41,7 @@ __all__ = [
     "RunLayout",
     "TiffWriter",
     "export_ome_tiff",
+    "held_by",
     "next_free",
     "open_run",
     "pack",

@@ -67,6 +67,23 @@ def verify(path: Path) -> list[Problem]:
     return [problem for check in checks for problem in check(layout, run)]
 
 
+def held_by(path: Path) -> dict[str, int]:
+    """Return how many ``stacks``, ``label images`` and ``rows`` a run says it holds.
+
+    Raises
+    ------
+    StorageError
+        If there is no run.
+    """
+    run = open_own_run(path.absolute())
+    rows = (line["rows"] for line in run.journal if line["kind"] == "cells")
+    return {
+        "stacks": sum(1 for _ in frame_lines(run)),
+        "label images": sum(1 for _ in label_lines(run)),
+        "rows": sum(rows),
+    }
+
+
 def _state(layout: RunLayout, run: Run) -> Iterator[Problem]:
     if is_held(layout.path):
         what = "the run is being written; what is under way may look unfinished."
