@@ -182,7 +182,7 @@ class Job:
     """A frame of FOV 0 with a number."""
 
     def __init__(self, number: int) -> None:
-        self.number, self.stack = number, self
+        self.number, self.moment = number, self
         self.fov = 0
 
 
