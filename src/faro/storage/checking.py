@@ -287,9 +287,13 @@ def _metadata(layout: RunLayout, run: Run) -> Iterator[Problem]:
         yield Problem(layout.images.name, f"is not valid NGFF: {text[:300]}.", COPY)
     for series, planned in sorted(planes_told(run).items()):
         path = layout.images / series / PLANES
-        if planes_in(path) != planned:
-            what = f"tells of {planes_in(path)} planes, the journal of {planned}."
-            yield Problem(path.relative_to(layout.path).as_posix(), what, MEND)
+        told = planes_in(path)
+        if told != planned:
+            what = f"tells of {told} planes, the journal of {planned}."
+            where = path.relative_to(layout.path).as_posix()
+            # The journal is written first: a kill can come between the two.
+            behind = run.summary is None and told < planned
+            yield Problem(where, what, MEND, "warning" if behind else "error")
 
 
 def planes_told(run: Run) -> dict[str, int]:
