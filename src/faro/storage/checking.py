@@ -292,7 +292,7 @@ def _metadata(layout: RunLayout, run: Run) -> Iterator[Problem]:
             what = f"tells of {told} planes, the journal of {planned}."
             where = path.relative_to(layout.path).as_posix()
             # The journal is written first: a kill can come between the two.
-            behind = run.summary is None and told < planned
+            behind = run.summary is None and 0 < told < planned
             yield Problem(where, what, MEND, "warning" if behind else "error")
 
 
