@@ -193,10 +193,6 @@ def _batch(
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _unit(unit: str | None) -> dict[str, str] | None:
-    return {"unit": unit} if unit else None
-
-
 def _fitted(columns: Mapping[str, Column], schema: pa.Schema) -> pa.RecordBatch | None:
     """Return the columns as a batch of ``schema``; None if they do not fit in it.
 
