@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPEED = 5
+OTHER_LIGHT = """
+[[pipeline.segmenters]]
+component = "LocalThresholdSegmenter"
+
+[[pipeline.features]]
+component = "ErkKtrFeatures"
+parameters = { channel = "mScarlet3" }
+
+[pipeline.stimulator]
+component = "PercentageOfCell"
+parameters = { fraction = 0.3, direction = [1, 0] }
+"""
 
 
 def small_demo(path: Path, seed: int = 3) -> None:
@@ -55,13 +68,61 @@ def test_a_run_of_ours_can_be_replayed_and_gives_the_same_cells(
     demo_run: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "again"
-    result = CliRunner().invoke(app, ["replay", str(demo_run), "-o", str(out)])
+    given = ["replay", str(demo_run), "-o", str(out), "--diff"]
+    result = CliRunner().invoke(app, given)
     assert result.exit_code == 0, result.output
-    assert "Not replayed: CyanStim" in result.output
+    assert "No difference" in result.output
+    assert "masks: identical 8" in result.output
     recorded, again = faro.open_run(demo_run).cells, faro.open_run(out).cells
     assert len(recorded) == len(again) > 0
     for column in ("fov", "timestep", "label", "track_id", "cnr"):
         assert recorded[column].tolist() == again[column].tolist()
+
+
+def test_a_replay_with_another_pipeline_names_the_first_difference(
+    demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(OTHER_LIGHT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    far = os.path.relpath(demo_run, tmp_path)
+    given = ["replay", far, "-o", "out", "--diff", "--pipeline", str(other)]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 1, result.output
+    assert "First difference: fov 0, timepoint 4, stimulate: " in result.output
+    assert "stimulate: 8 frames differ" in result.output
+    assert "segment" not in result.output.split("First difference")[1]
+    fired = faro.open_run(demo_run).labels("stim_mask", 0, 4)
+    now = faro.open_run("out").labels("stim_mask", 0, 4)
+    assert now[fired > 0].sum() == 0
+
+
+def test_a_replay_keeps_the_planned_times(demo_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "timed"
+    given = ["replay", str(demo_run), "-o", str(out), "--speed", "20"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    recorded, again = faro.open_run(demo_run), faro.open_run(out)
+    for t in range(8):
+        assert again.stack(0, t).planned_s == recorded.stack(0, t).planned_s
+    assert again.summary is not None
+    assert again.summary["duration_s"] > recorded.stack(0, 7).planned_s / 20
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--speed", "soon"], "'soon' is no speed"),
+        (["--pipeline", "none.toml"], "none.toml"),
+    ],
+)
+def test_what_a_replay_cannot_do_is_said(
+    demo_run: Path, tmp_path: Path, given: list[str], told: str
+) -> None:
+    arguments = ["replay", str(demo_run), "-o", str(tmp_path / "x"), *given]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert told in result.output
 
 
 def test_two_demos_of_one_seed_are_equal_and_of_another_are_not(

@@ -10,6 +10,7 @@ import pytest
 
 from faro.errors import ContractError, MissingFrameError
 from faro.microscope import MMDemo, ReplayMicroscope, SimulatedMicroscope
+from faro.model import FrameRole
 from faro.testing.devices import DiaryMicroscope
 from faro.testing.microscope import check_microscope
 
@@ -34,7 +35,15 @@ class StoredFrames:
     pixel_size_um: float | None = None
     missing: set[int] = field(default_factory=lambda: {1})
 
-    def frame(self, fov: int, timestep: int, channel: str) -> PixelArray:
+    def frame(
+        self,
+        fov: int,
+        timestep: int,
+        channel: str,
+        *,
+        role: FrameRole = FrameRole.IMAGE,  # noqa: ARG002  the contract's
+        z: int | None = None,  # noqa: ARG002  the contract's
+    ) -> PixelArray:
         if timestep in self.missing:
             problem = f"No frame at {fov}, {timestep}, {channel}."
             raise MissingFrameError(problem, remedy="")

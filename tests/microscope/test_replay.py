@@ -12,6 +12,7 @@ import pytest
 from faro.errors import HardwareError, MissingFrameError, RunStateError
 from faro.microscope import DMD, ReplayMicroscope
 from faro.microscope.replay import ReplayedError
+from faro.model import FrameRole
 from faro.testing.microscope import event_of
 
 if TYPE_CHECKING:
@@ -35,12 +36,21 @@ class Recording:
     odd: bool = False
     stim_channels: tuple[str, ...] = ("CyanStim",)
 
-    def frame(self, fov: int, timestep: int, channel: str) -> PixelArray:
+    def frame(
+        self,
+        fov: int,
+        timestep: int,
+        channel: str,
+        *,
+        role: FrameRole = FrameRole.IMAGE,
+        z: int | None = None,
+    ) -> PixelArray:
         if channel == "reporter" and timestep == 1:
             problem = f"No frame at {fov}, {timestep}, {channel}."
             raise MissingFrameError(problem, remedy="")
         shape = (2, 2) if self.odd else self.image_shape
         value = 100 * fov + 10 * timestep + self.channels.index(channel)
+        value += 1000 * (role is FrameRole.REF) + 2000 * (z or 0)
         return np.full(shape, value, np.uint16)
 
 
@@ -140,6 +150,32 @@ def test_recorded_speed_takes_the_exposure_time() -> None:
         events = [event(0, t, "marker", exposure=40) for t in range(3)]
         replay.run_mda(iter(events)).join(10)
         assert min(np.diff(times)) >= 0.04
+
+
+def test_a_replay_can_be_faster_than_the_recording() -> None:
+    with ReplayMicroscope(Recording(), speed=4) as replay:
+        times: list[float] = []
+        replay.connect_frame(lambda _p, _e, m: times.append(m["acquired_monotonic_s"]))
+        events = [event(0, t, "marker", exposure=200) for t in range(2)]
+        replay.run_mda(iter(events)).join(10)
+        assert np.diff(times)[0] >= 0.05
+    assert replay.facts().pace == 4
+    assert ReplayMicroscope(Recording()).facts().pace == float("inf")
+
+
+@pytest.mark.parametrize("speed", ["slow", 0, -1, True])
+def test_what_is_no_speed_is_refused(speed: Any) -> None:
+    with pytest.raises(HardwareError, match="no replay speed"):
+        ReplayMicroscope(Recording(), speed=speed)
+
+
+def test_references_and_planes_are_replayed_as_what_they_are() -> None:
+    with ReplayMicroscope(Recording()) as replay:
+        answers = Answers(replay)
+        plane = event(0, 0, "marker")
+        plane = plane.model_copy(update={"index": {**plane.index, "z": 3}})
+        replay.run_mda(iter([event(0, 2, "marker", "ref"), plane])).join(10)
+        assert answers.values == [1020, 6000]
 
 
 def test_a_frame_that_is_not_as_announced_is_missing() -> None:

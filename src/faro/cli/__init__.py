@@ -41,6 +41,10 @@ ExperimentPath = Annotated[
     Path,
     typer.Argument(help="Experiment file (.toml, .yaml, .json), or a run's folder."),
 ]
+OtherPipeline = Annotated[
+    Path | None,
+    typer.Option(help="Experiment file whose pipeline is used; default: the run's."),
+]
 Progress = Annotated[bool, typer.Option(help="Show a live line while it runs.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Leave the microscope alone.")]
 
@@ -75,9 +79,20 @@ def demo(
 def replay(
     directory: Annotated[Path, typer.Argument(help="Folder of a recorded run.")],
     output: Out = None,
+    pipeline: OtherPipeline = None,
+    speed: Annotated[
+        str,
+        typer.Option(help="fast, recorded, or a number: so many times faster."),
+    ] = "fast",
+    *,
+    diff: Annotated[
+        bool,
+        typer.Option("--diff", help="Name the first frame and stage that differ."),
+    ] = False,
 ) -> None:
     """Run the loop over the stored frames of a run, and compare with it."""
-    _call("faro.cli.replay", "run_replay", directory, output)
+    options: dict[str, Any] = {"pipeline": pipeline, "speed": speed, "diff": diff}
+    _call("faro.cli.replay", "run_replay", directory, output, **options)
 
 
 @app.command()

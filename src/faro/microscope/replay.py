@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from useq import HardwareAutofocus
@@ -57,8 +58,9 @@ class ReplayMicroscope(AbstractMicroscope):
     source
         The stored frames. Used on the acquisition thread only.
     speed
-        ``"fast"``: a frame is handed over when it is asked for. ``"recorded"``: after
-        the exposure time of its event.
+        ``"recorded"``: events are due when they were, and a frame comes after the
+        exposure time of its event. A number: so many times faster. ``"fast"``: frames
+        are there when they are asked for, and nothing is waited for.
     presets
         Further channel names that may be asked for, such as those of stimulation.
     dmd
@@ -69,15 +71,14 @@ class ReplayMicroscope(AbstractMicroscope):
         self,
         source: FrameSource,
         *,
-        speed: Literal["fast", "recorded"] = "fast",
+        speed: Literal["fast", "recorded"] | float = "fast",
         presets: Sequence[str] = (),
         dmd: MaskWarp | None = None,
     ) -> None:
-        if speed not in ("fast", "recorded"):
-            problem = f"There is no replay speed {speed!r}."
-            raise HardwareError(problem, remedy="Use 'fast' or 'recorded'.")
-        self._source, self._speed = source, speed
-        self._more = tuple(presets) or tuple(getattr(source, "stim_channels", ()))
+        self._pace = _pace_of(speed)
+        self._source = source
+        named = (getattr(source, f"{kind}_channels", ()) for kind in ("ref", "stim"))
+        self._more = tuple(presets) or tuple(name for names in named for name in names)
         self.dmd = dmd
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -131,18 +132,15 @@ class ReplayMicroscope(AbstractMicroscope):
             problem = f"The event {dict(event.index)} does not say which frame it is."
             raise HardwareError(problem, remedy="Run it with a Controller.")
         channel = str(wanted["channel"])
-        if wanted["role"] == FrameRole.STIM:
+        role = FrameRole(wanted["role"])
+        if role is FrameRole.STIM:
             self.listeners.deliver_missing(event, ReplayedError(channel))
             return
-        if self._speed == "recorded" and event.exposure:
-            self._cancelled.wait(event.exposure / 1e3)
-        if "z" in event.index:
-            problem = f"The planes of {channel!r} cannot be replayed one by one."
-            error = HardwareError(problem, remedy="Replay it without a z plan.")
-            self.listeners.deliver_missing(event, error)
-            return
+        if event.exposure and isfinite(self._pace):
+            self._cancelled.wait(event.exposure / 1e3 / self._pace)
+        place = int(wanted["fov"]), int(wanted["timestep"])
         try:
-            pixels = self._frame(int(wanted["fov"]), int(wanted["timestep"]), channel)
+            pixels = self._frame(place, channel, role, event.index.get("z"))
         except FaroError as error:
             self.listeners.deliver_missing(event, error)
             return
@@ -154,8 +152,10 @@ class ReplayMicroscope(AbstractMicroscope):
         }
         self.listeners.deliver(pixels, event, metadata)
 
-    def _frame(self, fov: int, timestep: int, channel: str) -> PixelArray:
-        pixels = self._source.frame(fov, timestep, channel)
+    def _frame(
+        self, place: tuple[int, int], channel: str, role: FrameRole, z: int | None
+    ) -> PixelArray:
+        pixels = self._source.frame(*place, channel, role=role, z=z)
         if pixels.shape != self._source.image_shape:
             problem = f"The stored frame is {pixels.shape}, not as announced."
             remedy = f"Repair the recording: {self._source.image_shape} was announced."
@@ -195,6 +195,7 @@ class ReplayMicroscope(AbstractMicroscope):
             slm_shape=None if self.dmd is None else self.dmd.shape,
             dmd_calibrated=self.dmd is not None,
             pixel_size_um=source.pixel_size_um,
+            pace=self._pace,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -205,7 +206,7 @@ class ReplayMicroscope(AbstractMicroscope):
             "name": self.name,
             "source": type(source).__name__,
             "path": None if path is None else str(path),
-            "speed": self._speed,
+            "pace": self._pace if isfinite(self._pace) else "fast",
             "channels": list(source.channels),
             "fovs": list(source.fovs),
             "n_timepoints": source.n_timepoints,
@@ -219,3 +220,18 @@ class ReplayMicroscope(AbstractMicroscope):
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(JOIN_S)
+
+
+def _pace_of(speed: object) -> float:
+    """Return how much faster than recorded a replay is.
+
+    >>> _pace_of("recorded"), _pace_of(8), _pace_of("fast")
+    (1.0, 8.0, inf)
+    """
+    named = {"fast": inf, "recorded": 1.0}
+    if isinstance(speed, str) and speed in named:
+        return named[speed]
+    if isinstance(speed, int | float) and not isinstance(speed, bool) and speed > 0:
+        return float(speed)
+    problem = f"There is no replay speed {speed!r}."
+    raise HardwareError(problem, remedy="Use 'fast', 'recorded' or a number above 0.")

@@ -48,6 +48,9 @@ class HardwareFacts:
         The ``optics`` with which the DMD was calibrated, as far as they are known.
     real_devices
         Whether the frames come from real devices, so that they cannot be made again.
+    pace
+        How much faster than planned events follow each other: 1 for a microscope, 2
+        for a replay at double speed, infinite where frames are there at once.
     """
 
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class HardwareFacts:
     dmd_camera_shape: tuple[int, int] | None = None
     dmd_optics: Mapping[str, str] = field(default_factory=dict)
     real_devices: bool = False
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

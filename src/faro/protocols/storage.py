@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.errors import Problem
-    from faro.model import CellTable, RunNeeds, Stack
+    from faro.model import CellTable, FrameRole, RunNeeds, Stack
     from faro.model.frame import PixelArray
 
 
@@ -112,8 +112,23 @@ class FrameSource(Protocol):
         """Edge of a pixel in the sample, None if unknown."""
         ...
 
-    def frame(self, fov: int, timestep: int, channel: str) -> PixelArray:
+    def frame(
+        self,
+        fov: int,
+        timestep: int,
+        channel: str,
+        *,
+        role: FrameRole = ...,
+        z: int | None = None,
+    ) -> PixelArray:
         """Return one stored frame (Y, X).
+
+        Parameters
+        ----------
+        role
+            What it was taken for: `FrameRole.IMAGE` if nothing is said.
+        z
+            Index of the plane; None where the channel has one.
 
         Raises
         ------

@@ -117,8 +117,8 @@ class EventFeed:
         """Say that a position is begun now."""
         parts = self._parts
         started_s = parts.clock.now_s()
-        self.lateness_s = started_s - event.planned_s
-        self._assembler.started(event, started_s)
+        self.lateness_s = parts.gate.late_s(event.planned_s)
+        self._assembler.started(event, started_s, self.lateness_s)
         parts.recorder.count("positions_begun")
         parts.notices.tell(parts.notices.acquiring.emit, event.timestep, event.fov)
         if event.timestep != self._timestep:
@@ -129,7 +129,7 @@ class EventFeed:
                 fov=event.fov,
                 planned_s=event.planned_s,
                 started_s=started_s,
-                lateness_s=started_s - event.planned_s,
+                lateness_s=self.lateness_s,
                 shift_s=parts.gate.shift_s,
             )
 

@@ -94,12 +94,12 @@ class Assembler:
         self._buffers = StackBuffers()
         self._unfinished: dict[StackKey, dict[int, _Part]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
-        self._started_s = 0.0
+        self._started_s = self._lateness_s = 0.0
         self._acquired_s_of: dict[int, tuple[int, float]] = {}
 
-    def started(self, event: PlannedEvent, started_s: float) -> None:
-        """Note when the first event of a FOV and timepoint began."""
-        self._started_s = started_s
+    def started(self, event: PlannedEvent, started_s: float, lateness_s: float) -> None:
+        """Note when the first event of a FOV and timepoint began, and how late."""
+        self._started_s, self._lateness_s = started_s, lateness_s
         moved = zip(event.position_um, self._position_um, strict=True)
         self._position_um = tuple(b if a is None else a for a, b in moved)
 
@@ -222,8 +222,7 @@ class Assembler:
         }
         stamps = Stamps(self._clock.now_s, {"acquired": acquired_s})
         stamps.mark("assembled")
-        lateness_s = self._started_s - planned.planned_s
-        times = {"started_s": self._started_s, "lateness_s": lateness_s}
+        times = {"started_s": self._started_s, "lateness_s": self._lateness_s}
         if planned.role is FrameRole.IMAGE:
             self._acquired_s_of[planned.fov] = (planned.timestep, acquired_s)
         if planned.role in (FrameRole.IMAGE, FrameRole.REF):

@@ -9,6 +9,7 @@ import numpy as np
 
 from faro.analysis import match_labels
 from faro.errors import MissingFrameError
+from faro.run.differences import mask_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,7 +48,8 @@ def compare_with_recording(run: Run, recorded: Run) -> dict[str, dict[str, Any]]
     numbers
         ``"labels"``: frames compared, recorded and replayed cells, matched share of
         the recorded ones, F1, median IoU. ``"features"``: per column, cells compared,
-        median relative difference in percent, correlation.
+        median relative difference in percent, correlation. ``"masks"``: those that
+        were fired beside those that were computed now.
     """
     ours, theirs = _main_labels(run), _main_labels(recorded)
     if ours is None or theirs is None:
@@ -56,9 +58,14 @@ def compare_with_recording(run: Run, recorded: Run) -> dict[str, dict[str, Any]]
     for fov in recorded.fovs:
         for timestep in range(recorded.n_timepoints):
             _compare_frame(run, recorded, (ours, theirs), (fov, timestep), tally)
-    if not tally.matchings:
-        return {}
-    return {"labels": _label_numbers(tally), "features": _feature_numbers(tally)}
+    numbers = {}
+    if tally.matchings:
+        numbers = {
+            "labels": _label_numbers(tally),
+            "features": _feature_numbers(tally),
+        }
+    masks = mask_numbers(run, recorded)
+    return {**numbers, "masks": masks} if masks else numbers
 
 
 def _main_labels(source: Run) -> str | None:
@@ -118,7 +125,7 @@ def _label_numbers(tally: _Tally) -> dict[str, Any]:
     n_found = sum(m.n_found for m in tally.matchings)
     iou = np.concatenate([m.iou for m in tally.matchings])
     return {
-        "frames compared": ", ".join(tally.compared),
+        "frames compared": _listed(tally.compared),
         "cells recorded": n_truth,
         "cells replayed": n_found,
         "recorded cells found again (%)": _rounded(100 * matched / max(n_truth, 1)),
@@ -145,6 +152,12 @@ def _feature_numbers(tally: _Tally) -> dict[str, Any]:
             "correlation": _rounded(correlation, 4),
         }
     return numbers
+
+
+def _listed(frames: list[str]) -> str:
+    """Return which frames were compared; how many, where they are many."""
+    few = 12
+    return ", ".join(frames) if len(frames) <= few else f"all {len(frames)}"
 
 
 def _rounded(value: Any, digits: int = 1) -> float:

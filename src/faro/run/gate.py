@@ -12,6 +12,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import isinf
 from typing import TYPE_CHECKING, Final
 
 from faro.errors import RunStateError
@@ -54,6 +55,13 @@ class Gate:
         Makes the sample dark; told why.
     lacking
         Returns what the next frames lack, like room on the disk; empty for nothing.
+
+    Attributes
+    ----------
+    shift_s
+        By how much waits have moved the schedule.
+    pace
+        As in `faro.model.HardwareFacts`.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class Gate:
         self._doing = ""
         self._latest: datetime | None = None
         self.shift_s: Seconds = 0.0
+        self.pace = 1.0
 
     @property
     def doing(self) -> str:
@@ -118,7 +127,7 @@ class Gate:
         if wait is not None and wait.pause_before is not None:
             self.pause(wait.pause_before)
         while self._wait_for_person(event) and self._wait_for_room(event):
-            left_s = event.planned_s + self.shift_s - self._clock.now_s()
+            left_s = -self.late_s(event.planned_s + self.shift_s)
             if left_s <= 0:
                 return True
             notices = self._notices
@@ -128,6 +137,12 @@ class Gate:
                     lambda: self._closed or self._asked, min(left_s, LONGEST_WAIT_S)
                 )
         return False
+
+    def late_s(self, planned_s: Seconds) -> Seconds:
+        """Return how late it is for what was planned; negative where it is early."""
+        if isinf(self.pace):
+            return 0.0
+        return self._clock.now_s() - planned_s / self.pace
 
     def _wait_for_time(self, event: PlannedEvent, text: str) -> None:
         """Wait until a moment; counted from the wall time at the start of the run."""

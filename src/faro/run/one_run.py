@@ -124,7 +124,9 @@ class OneRun:
     def _new_gate(self) -> Gate:
         dark = self._microscope.go_dark
         parts = self.recorder, self._notices, self._state
-        return Gate(self._clock, *parts, dark, self._lacking)
+        gate = Gate(self._clock, *parts, dark, self._lacking)
+        gate.pace = self._microscope.facts().pace
+        return gate
 
     def _lacking(self) -> str:
         """Return what the next frames lack: room on the disk, or nothing."""

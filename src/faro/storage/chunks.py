@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,8 +16,6 @@ import tensorstore as ts
 from faro.errors import StorageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from faro.storage.disk import Durability
 
 SHARDING: Final = "sharding_indexed"
@@ -47,9 +46,10 @@ def open_array(path: Path, durability: Durability = "process") -> ts.TensorStore
     StorageError
         If there is none, or its metadata is damaged.
     """
+    whole = Path(os.path.abspath(path))  # noqa: PTH100  tensorstore takes no ".."
     spec = {
         "driver": "zarr3",
-        "kvstore": {"driver": "file", "path": f"{path.absolute().as_posix()}/"},
+        "kvstore": {"driver": "file", "path": f"{whole.as_posix()}/"},
         "store_data_equal_to_fill_value": True,
         "recheck_cached_metadata": "open",
     }

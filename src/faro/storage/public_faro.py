@@ -64,6 +64,7 @@ def open_public_run(path: Path) -> Run:
         "format": FORMAT,
         "needs": {
             "channels": list(images.channels),
+            "ref_channels": list(refs),
             "image_shape": list(first.shape),
             "image_dtype": str(first.dtype),
             "pixel_size_um": None,

@@ -103,6 +103,16 @@ class Run:
         return tuple(self._needs.get("channels", ()))
 
     @property
+    def ref_channels(self) -> tuple[str, ...]:
+        """Names of the reference channels."""
+        return tuple(self._needs.get("ref_channels", ()))
+
+    @property
+    def stim_channels(self) -> tuple[str, ...]:
+        """Names of the channels that give light."""
+        return tuple(self._needs.get("stim_channels", ()))
+
+    @property
     def fovs(self) -> tuple[int, ...]:
         """Position indices, ascending, planned or stored."""
         return tuple(sorted({key.fov for key in self.images.series()}))
