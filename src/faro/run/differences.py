@@ -117,7 +117,7 @@ class _Rows:
             self._of[key] = rows
 
     def at(self, place: tuple[int, int]) -> npt.NDArray[np.int64]:
-        """Return the rows of one frame."""
+        """Return the rows (n,) of one frame."""
         return self._of.get(place, np.empty(0, np.int64))
 
 
