@@ -299,6 +299,7 @@ class FactsNote(Schema):
     dmd_camera_shape: tuple[int, int] | None = None
     dmd_optics: dict[str, str] = Field(default_factory=dict)
     real_devices: bool = False
+    pace: float = 1.0
 
     def facts(self) -> HardwareFacts:
         """Return the facts themselves."""
