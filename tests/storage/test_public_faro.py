@@ -71,8 +71,11 @@ def test_the_tracks_are_the_table_where_there_is_no_other(
     whole, parts = open_run(recording).cells, open_run(tmp_path).cells
     assert len(parts) == len(whole)
     assert parts["area_nuc"].sum() == whole["area_nuc"].sum()
-    with pytest.raises(StorageError, match=r"lay its events\.json beside it"):
-        replayable_events(open_run(tmp_path))
+    events, left_out = replayable_events(open_run(tmp_path))
+    moments = [(event.timestep, event.fov) for event in events]
+    assert moments == [(t, p) for t in range(3) for p in (0, 1)]
+    assert [c.config for c in events[0].channels] == list(open_run(tmp_path).channels)
+    assert left_out == ()
 
 
 def test_what_was_not_stored_is_missing_and_not_black(recording: Path) -> None:
