@@ -142,7 +142,7 @@ def test_a_newer_layout_is_refused_and_a_newer_minor_is_not(
     path.write_text(json.dumps({**info, "schema_version": "1.7"}))
     open_run(writer.path)
     path.write_text(json.dumps({**info, "schema_version": "2.0"}))
-    with pytest.raises(StorageError, match=r"has layout 2\.0; .* up to 1\.1.*Update"):
+    with pytest.raises(StorageError, match=r"has layout 2\.0; .* up to 1\.2.*Update"):
         open_run(writer.path)
 
 

@@ -89,7 +89,7 @@ def test_while_it_is_open_only_the_space_is_asked(
 
 def test_run_json_says_what_this_is(writer: OmeZarrWriter) -> None:
     info = json.loads((writer.path / "run.json").read_text())
-    assert (info["format"], info["schema_version"]) == ("faro-run", "1.1")
+    assert (info["format"], info["schema_version"]) == ("faro-run", "1.2")
     assert UUID(info["uuid"]).version == 4
     assert info["description"] == {"stim_mode": "current"}
     assert info["needs"]["channels"] == ["mCherry", "GFP"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from faro.storage.packing import pack
     from faro.storage.reader import Run
     from faro.storage.tiff import TiffWriter
+    from faro.storage.writers import writer_of
 
 _HOMES = {
     "OmeZarrWriter": "faro.storage.omezarr",
@@ -32,6 +33,7 @@ _HOMES = {
     "pack": "faro.storage.packing",
     "repair": "faro.storage.mending",
     "verify": "faro.storage.checking",
+    "writer_of": "faro.storage.writers",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "pack",
     "repair",
     "verify",
+    "writer_of",
 ]
 
 

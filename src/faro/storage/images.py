@@ -13,6 +13,7 @@ from faro.model import FrameRole, StackNeeds
 from faro.storage.layout import SeriesKey
 from faro.storage.ngff import DTYPE_MAX, N_PLANE_AXES, ImageFacts, Place, SeriesFormat
 from faro.storage.omexml import SeriesFacts, frames_by_series
+from faro.storage.told import Told, ToldStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,10 +49,18 @@ class ImageStore:
         How the series lie on disk; its folder exists.
     uuid, created
         Of the run, for the metadata.
+    stored
+        What a run that was ended has stored, to go on with it.
     """
 
     def __init__(
-        self, tree: ImageTree, needs: RunNeeds, *, uuid: str, created: str
+        self,
+        tree: ImageTree,
+        needs: RunNeeds,
+        *,
+        uuid: str,
+        created: str,
+        stored: Told | None = None,
     ) -> None:
         self._tree, self._needs = tree, needs
         self._uuid, self._created = uuid, created
@@ -60,9 +69,36 @@ class ImageStore:
         self._by_name: dict[str, Series] = {}
         self._position_um: dict[int, PositionUm] = {}
         self._compress_less = False
+        self._least_n_timepoints = 0 if stored is None else stored.n_timepoints
         for fov in needs.fovs:
             self._plan(fov)
+        if stored is not None:
+            self._restore(stored)
         self._list_series()
+
+    def _restore(self, stored: Told) -> None:
+        """Take up again what was stored, in the order in which it came."""
+        for step in stored.steps:
+            if isinstance(step, ToldStack):
+                self._take_up(step)
+            else:
+                self._needs = step
+                known = {key.fov for key in self._series}
+                for fov in sorted(set(step.fovs) - known):
+                    self._plan(fov)
+        for key, series in self._series.items():
+            ordinary = key == SeriesKey(key.fov)
+            labels = stored.labels.get(key.fov, set()) if ordinary else set()
+            series.restore(stored.frames.get(series.name, ()), labels)
+
+    def _take_up(self, stack: ToldStack) -> None:
+        """Open the series of a stack that is stored, unless it was planned."""
+        key, form = stack.key, stack.format
+        self._position_um.setdefault(key.fov, stack.position_um)
+        if key not in self._series:
+            if not key.number:
+                form = self._planned_format(key.role, form)
+            self._create(key, form, _z_step_um(stack))
 
     def extend(self, needs: RunNeeds) -> None:
         """Make room for the timepoints and FOVs of ``needs``; nothing shrinks."""
@@ -185,14 +221,15 @@ class ImageStore:
 
     def _n_timepoints(self) -> int:
         """Return the length of the time axis that ordinary series have or get."""
+        planned = max(self._needs.n_timepoints, self._least_n_timepoints)
         if not self._tree.equal_t:
-            return self._needs.n_timepoints
+            return planned
         ordinary = (
             series.n_timepoints
             for key, series in self._series.items()
             if key.role is FrameRole.IMAGE and not key.number
         )
-        return max(self._needs.n_timepoints, *ordinary, 1)
+        return max(planned, *ordinary, 1)
 
     def _for_labels(self, fov: int, labels: npt.NDArray[np.integer[Any]]) -> Series:
         key = SeriesKey(fov)
@@ -290,7 +327,7 @@ def _windows(seen: list[dict[int, Window]], form: SeriesFormat) -> tuple[Window,
     )
 
 
-def _z_step_um(stack: Stack) -> float | None:
+def _z_step_um(stack: Stack | ToldStack) -> float | None:
     """Return the distance between the planes of a stack, None if uneven or unknown."""
     steps = [b - a for a, b in pairwise(stack.z_um)]
     if not steps or not all(isclose(step, steps[0], abs_tol=1e-6) for step in steps):

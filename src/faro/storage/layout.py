@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "faro-run"
 """What ``run.json`` says it is."""
 
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 """Version of the layout; a reader refuses a newer major."""
 
 Layout: TypeAlias = Literal["collection", "plate", "tiff"]

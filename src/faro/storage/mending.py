@@ -95,7 +95,7 @@ def _journal(layout: RunLayout) -> Iterator[str]:
     path = layout.journal
     torn = path.stat().st_size - complete_bytes(path)
     if torn:
-        _cut(path, path.stat().st_size - torn)
+        cut(path, path.stat().st_size - torn)
         yield f"cut {torn} bytes of a torn line off {path.name}"
     damaged = damaged_lines(path)
     kept = _damaged(layout)
@@ -121,7 +121,7 @@ def _segments(layout: RunLayout) -> Iterator[str]:
     for path, whole in list(torn_segments(layout)):
         torn = path.stat().st_size - whole
         if whole:
-            _cut(path, whole)
+            cut(path, whole)
             yield f"cut {torn} bytes of a torn frame off {path.name}"
         else:
             yield set_aside(layout, path)
@@ -208,7 +208,8 @@ def facts_on_disk(folder: Path) -> tuple[ImageFacts, int]:
     return ImageFacts(name, form, place, faro=about), n_timepoints
 
 
-def _cut(path: Path, n_bytes: int) -> None:
+def cut(path: Path, n_bytes: int) -> None:
+    """Leave the first ``n_bytes`` of a file, on the device when this returns."""
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
         os.ftruncate(descriptor, n_bytes)

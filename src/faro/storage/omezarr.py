@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from faro.storage import disk
 from faro.storage.collection import Collection
@@ -76,6 +76,9 @@ class OmeZarrWriterPlate(RunWriter):
     ) -> None:
         super().__init__(path, durability=durability, free_bytes=free_bytes)
         self._wells = dict(wells or {})
+
+    def _settings(self) -> dict[str, Any]:
+        return {"wells": self._wells}
 
     def _layout_problems(self, needs: RunNeeds) -> list[Problem]:
         return well_problems(needs, self._wells)

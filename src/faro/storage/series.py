@@ -116,6 +116,20 @@ class Series(ABC):
         for label in labels:
             label.grow(n_timepoints)
 
+    def restore(self, frames: Iterable[Mapping[str, Any]], labels: set[str]) -> None:
+        """Take up again what a run that was ended had stored here.
+
+        Parameters
+        ----------
+        frames
+            The journal's ``frame`` lines of this series.
+        labels
+            Names of the label images that hold something.
+        """
+        del labels
+        with self._lock:
+            self._taken.update(line["timestep"] for line in frames)
+
     def claim(self, timestep: int) -> bool:
         """Return whether ``timestep`` was free; it is taken now."""
         with self._lock:

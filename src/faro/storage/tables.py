@@ -18,12 +18,12 @@ import pyarrow as pa
 from faro.errors import StorageError
 from faro.model.cells import FIRST_COLUMNS
 from faro.storage import disk
-from faro.storage.cellread import compacted_segments
+from faro.storage.cellread import compacted_segments, schema_of
 from faro.storage.jsontext import one_line
 from faro.storage.layout import SCHEMA_VERSION, segment_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from faro.model import CellTable
@@ -84,6 +84,15 @@ class CellWriter:
         self._segments: dict[int, _Segment] = {}
         self._used = _numbers_in_use(layout)
         disk.make_folder(layout.segments)
+
+    def restore(self, files: Iterable[str]) -> None:
+        """Go on with the segments ``files`` of a run that was ended, in their order."""
+        with self._lock:
+            for name in files:
+                key, path = segment_key(name), self._layout.segments / name
+                schema = schema_of(path)
+                if key is not None and schema is not None:
+                    self._segments[key[0]] = _Segment(path, schema)
 
     def append(self, fov: int, timestep: int, cells: CellTable) -> Appended:
         """Append the cells of one frame. Readable when this returns.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from faro.storage import disk
 from faro.storage.tifftree import TiffTree, compression_problems
@@ -50,6 +50,9 @@ class TiffWriter(RunWriter):
     ) -> None:
         super().__init__(path, durability=durability, free_bytes=free_bytes)
         self._compression = compression
+
+    def _settings(self) -> dict[str, Any]:
+        return {"compression": self._compression}
 
     def _layout_problems(self, needs: RunNeeds) -> list[Problem]:
         del needs

@@ -22,7 +22,7 @@ from faro.storage.hashes import labels_crc32, pixels_crc32
 from faro.storage.held import Hold
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
-from faro.storage.jsontext import document
+from faro.storage.jsontext import document, read_document
 from faro.storage.layout import (
     FORMAT,
     SCHEMA_VERSION,
@@ -32,6 +32,7 @@ from faro.storage.layout import (
 )
 from faro.storage.provenance import write_provenance
 from faro.storage.tables import CellWriter
+from faro.storage.told import frame_record, needs_from, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,7 @@ class RunWriter(ABC):
             "versions": versions(),
             "durability": self._durability,
             "layout": self.layout,
+            "writer": self._settings(),
             "needs": needs,
             "description": description,
         }
@@ -137,11 +139,55 @@ class RunWriter(ABC):
             self._hold = Hold(layout.path)
         journal = Journal(layout.journal, self._durability)
         write_provenance(layout, description)
-        tree = self._image_tree(needs, uuid=run_uuid, created=created)
-        images = ImageStore(tree, needs, uuid=run_uuid, created=created)
+        about: dict[str, Any] = {"uuid": run_uuid, "created": created}
+        tree = self._image_tree(needs, **about)
+        images = ImageStore(tree, needs, **about)
+        self._parts = _Parts(journal, images, self._cell_writer(needs, run_uuid))
+
+    def reopen(self) -> list[str]:
+        """Go on with the run in the folder, however it was ended.
+
+        What nobody was told of, the writer's caller neither, is set aside. Frames keep
+        their places, rows are appended, the summary is written anew.
+
+        Returns
+        -------
+        done
+            What was set aside or cut off, in words.
+
+        Raises
+        ------
+        StorageError
+            If there is no run, another process writes it, or something is missing that
+            was acknowledged.
+        """
+        from faro.storage.reopening import cleared  # noqa: PLC0415  slow to load
+
+        layout = self._layout
+        info = read_document(layout.run_json)
+        hold = Hold(layout.path)
+        try:
+            self._durability = info["durability"]
+            journal = Journal(layout.journal, self._durability)
+            told = told_by(JournalReader(layout.journal).lines())
+            done = list(cleared(layout, told))
+            if not layout.sources.exists():
+                write_provenance(layout, info["description"])
+            needs, run_uuid = needs_from(info["needs"]), info["uuid"]
+            about: dict[str, Any] = {"uuid": run_uuid, "created": info["created"]}
+            tree = self._image_tree(needs, **about)
+            images = ImageStore(tree, needs, **about, stored=told)
+            cells = self._cell_writer(needs, run_uuid)
+            cells.restore(told.segments)
+        except BaseException:
+            hold.release()
+            raise
+        self._hold, self._parts = hold, _Parts(journal, images, cells)
+        return done
+
+    def _cell_writer(self, needs: RunNeeds, run_uuid: str) -> CellWriter:
         facts = {"pixel_size_um": needs.pixel_size_um, "interval_s": needs.interval_s}
-        cells = CellWriter(layout, {**facts, "run": run_uuid}, self._durability)
-        self._parts = _Parts(journal, images, cells)
+        return CellWriter(self._layout, {**facts, "run": run_uuid}, self._durability)
 
     def extend(self, needs: RunNeeds) -> None:
         """Make room for more timepoints or FOVs; nothing shrinks."""
@@ -161,7 +207,7 @@ class RunWriter(ABC):
         """
         parts = self._open_parts("store a stack")
         series, indices = parts.images.store(stack)
-        record = _frame_record(stack, series, indices)
+        record = frame_record(stack, series, indices)
         record["crc32"] = pixels_crc32(stack.pixels)
         parts.journal.append("frame", **{**times, **record})
         parts.journal.sync()
@@ -229,6 +275,13 @@ class RunWriter(ABC):
         """
         self._open_parts("compress less").images.compress_less(on)
 
+    def let_go(self) -> None:
+        """Leave the run as it is, unfinished, so that it can be reopened."""
+        with self._lock:
+            self._closed = True
+        if self._hold is not None:
+            self._hold.release()
+
     def close(self, summary: Mapping[str, Any]) -> None:
         """Finish the run: tables compacted, metadata complete. Safe to call twice.
 
@@ -261,6 +314,10 @@ class RunWriter(ABC):
     @abstractmethod
     def _image_tree(self, needs: RunNeeds, *, uuid: str, created: str) -> ImageTree:
         """Return how the images lie on disk; the run folder exists."""
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what this writer was told, JSON-able, to make it again."""
+        return {}
 
     def _layout_problems(self, needs: RunNeeds) -> list[Problem]:  # noqa: ARG002
         """Return what of a run cannot be stored in this layout."""
@@ -321,30 +378,6 @@ def _write_new(path: Path, data: bytes) -> None:
         problem = f"{path} cannot be created: {error}."
         remedy = f"This folder is free: {next_free(path.parent)}"
         raise StorageError(problem, remedy=remedy) from error
-
-
-def _frame_record(stack: Stack, series: str, indices: list[int]) -> dict[str, Any]:
-    """Return the journal's record of a stored stack."""
-    record: dict[str, Any] = {
-        "fov": stack.fov,
-        "timestep": stack.timestep,
-        "role": stack.role,
-        "series": series,
-        "channels": stack.channels,
-        "channel_indices": indices,
-        "planned_s": stack.planned_s,
-        "acquired_s": stack.acquired_s,
-        "wall_ns": stack.wall_ns,
-        "exposures_ms": stack.exposures_ms,
-        "position_um": stack.position_um,
-        "n_bytes": stack.pixels.nbytes,
-        "shape": stack.pixels.shape,
-    }
-    if stack.z_um:
-        record |= {"z_um": stack.z_um, "z_offsets_um": stack.z_offsets_um}
-    if stack.metadata:
-        record["metadata"] = stack.metadata
-    return record
 
 
 def _tried(step: Callable[[], object]) -> Exception | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from faro.errors import StorageError
 from faro.storage import disk, ngff
 from faro.storage.chunks import open_array
-from faro.storage.jsontext import document
+from faro.storage.jsontext import document, read_document
 from faro.storage.planes import PlaneFile
 from faro.storage.quick import uncompressed_shard
 from faro.storage.series import LabelArray, Series, label_dtype
@@ -24,23 +25,38 @@ if TYPE_CHECKING:
 
     from faro.model import Stack
     from faro.storage.disk import Durability
-    from faro.storage.ngff import ImageFacts, Json
+    from faro.storage.ngff import ImageFacts, Json, Window
+
+
+NODE: Final = "zarr.json"
+"""Metadata of a group or an array."""
 
 
 def write_node(path: Path, metadata: Json, durability: Durability) -> None:
     """Create or replace the group or array in the folder ``path``."""
     synced = durability == "power-loss"
     disk.make_folder(path, synced=synced)
-    disk.write_atomic(path / "zarr.json", document(metadata), synced=synced)
+    disk.write_atomic(path / NODE, document(metadata), synced=synced)
 
 
 class GrowingArray:
-    """An array whose first axis is time and grows; thread-safe."""
+    """An array whose first axis is time and grows; thread-safe.
 
-    def __init__(self, path: Path, metadata: Json, durability: Durability) -> None:
-        write_node(path, metadata, durability)
+    Parameters
+    ----------
+    path
+        Its folder.
+    metadata
+        What it is; None opens the one that is there.
+    """
+
+    def __init__(
+        self, path: Path, metadata: Json | None, durability: Durability
+    ) -> None:
+        if metadata is not None:
+            write_node(path, metadata, durability)
         self.path, self._lock = path, threading.Lock()
-        self._metadata = metadata
+        self._metadata = metadata or read_document(path / NODE)
         self._array: ts.TensorStore = open_array(path, durability)
 
     @property
@@ -104,6 +120,7 @@ class ZarrSeries(Series):
     ----------
     path
         The image group; created with its metadata, on the device when this returns.
+        One that is there keeps its contrast, see also `restore`.
     name
         Its path in the folder of the images.
     facts
@@ -120,7 +137,12 @@ class ZarrSeries(Series):
         n_timepoints: int,
         durability: Durability,
     ) -> None:
+        windows = _windows_in(path / NODE)
+        facts = replace(facts, windows=windows or facts.windows)
         super().__init__(name, facts)
+        full = (0, ngff.DTYPE_MAX[facts.format.dtype])
+        known = enumerate(facts.windows)
+        self.window_of = {index: window for index, window in known if window != full}
         self.path, self._durability = path, durability
         metadata = ngff.image_array(facts.format, max(1, n_timepoints))
         self._array = GrowingArray(path / "0", metadata, durability)
@@ -140,6 +162,18 @@ class ZarrSeries(Series):
             write_node(self.path, ngff.image_group(facts), self._durability)
             for name, label in self._labels.items() if moved else ():
                 self._describe_label(name, label.shape)
+
+    def restore(self, frames: Iterable[Mapping[str, Any]], labels: set[str]) -> None:
+        """Take up again what a run that was ended had stored here."""
+        told = list(frames)
+        super().restore(told, labels)
+        self._planes.rewrite(self.facts, self.n_timepoints, told)
+        for name in sorted(labels):
+            array = GrowingArray(
+                self.path / "labels" / name / "0", None, self._durability
+            )
+            array.grow(self.n_timepoints)
+            self._labels[name] = array
 
     def note(self, record: Mapping[str, Any]) -> None:
         """Add the planes of a stored stack to the OME-XML of this series."""
@@ -174,6 +208,15 @@ class ZarrSeries(Series):
             place = place.flattened(n_z)
         metadata = ngff.label_group(name, place, ngff.label_axes(shape))
         write_node(self.path / "labels" / name, metadata, self._durability)
+
+
+def _windows_in(node: Path) -> tuple[Window, ...]:
+    """Return the grey values that an image group shows; none if it is not there."""
+    if not node.is_file():
+        return ()
+    omero = read_document(node)["attributes"]["ome"]["omero"]
+    shown = (channel["window"] for channel in omero["channels"])
+    return tuple((window["start"], window["end"]) for window in shown)
 
 
 def _done(future: Any, path: Path, verb: str) -> Any:

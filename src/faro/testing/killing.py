@@ -73,13 +73,27 @@ class WritingProcess:
                 self._told.append(line.rstrip("\n"))
             self._first.set()
 
+    def wait(self, timeout_s: float) -> None:
+        """Return when it has ended by itself, or is given up."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
 
-def killed(path: Path, layout: str, pause_s: float, *, close_at: int = -1) -> Outcome:
-    """Return what a SIGKILL left, ``pause_s`` after the first acknowledgement."""
+
+def killed(
+    path: Path, layout: str, pause_s: float, *, close_at: int = -1, ends: bool = False
+) -> Outcome:
+    """Return what a SIGKILL left, ``pause_s`` after the first acknowledgement.
+
+    A run that is there is gone on with. With ``ends`` a process that ends by itself
+    within ``pause_s`` is not killed.
+    """
     process = WritingProcess(path, layout, "process", close_at)
     try:
         process.wait_for_first()
-        time.sleep(pause_s)
+        if ends:
+            process.wait(pause_s)
+        else:
+            time.sleep(pause_s)
     finally:
         told = process.kill()
     return check(path, told)

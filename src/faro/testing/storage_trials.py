@@ -20,10 +20,16 @@ import numpy.typing as npt
 
 from faro.errors import FaroError
 from faro.model import CellTable, FrameRole, RunNeeds, Stack
-from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
+from faro.storage import (
+    OmeZarrWriter,
+    OmeZarrWriterPlate,
+    TiffWriter,
+    open_run,
+    writer_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from faro.storage.disk import Durability
     from faro.storage.reader import Run
@@ -62,19 +68,25 @@ def cells_of(number: int) -> CellTable:
 def write(path: Path, layout: str, durability: Durability, close_at: int = -1) -> None:
     """Write and tell of it until killed; close after frame ``close_at``, if it comes.
 
-    Two threads write at once, as in a run; those of one FOV are in order.
+    Two threads write at once, as in a run; those of one FOV are in order. A run that
+    was killed is gone on with.
     """
-    writer = LAYOUTS[layout](path, durability=durability)
-    writer.open(RunNeeds(5, tuple(range(N_FOVS)), CHANNELS, SHAPE, fov_names=NAMES), {})
+    writer, known = opened(path, layout, durability)
 
     def work(number: int) -> None:
         fov, timestep = number % N_FOVS, number // N_FOVS
-        writer.store_stack(Stack(pixels_of(number), CHANNELS, fov, timestep), {})
-        _tell(f"frame {number}")
-        writer.store_labels("nuclei", fov, timestep, labels_of(number))
-        _tell(f"labels {number}")
-        writer.store_cells(fov, timestep, cells_of(number))
-        _tell(f"cells {number}")
+        stack = Stack(pixels_of(number), CHANNELS, fov, timestep)
+        steps: dict[str, Callable[[], object]] = {
+            "frame": lambda: writer.store_stack(stack, {}),
+            "labels": lambda: writer.store_labels(
+                "nuclei", fov, timestep, labels_of(number)
+            ),
+            "cells": lambda: writer.store_cells(fov, timestep, cells_of(number)),
+        }
+        for kind, store in steps.items():
+            if (kind, fov, timestep) not in known:
+                store()
+                _tell(f"{kind} {number}")
 
     with ThreadPoolExecutor(N_WORKERS) as pool:
         for start in range(0, 1_000_000, N_FOVS):
@@ -83,6 +95,21 @@ def write(path: Path, layout: str, durability: Durability, close_at: int = -1) -
                 break
     writer.close({})
     _tell("closed 0")
+
+
+def opened(
+    path: Path, layout: str, durability: Durability
+) -> tuple[RunWriter, set[tuple[str, int, int]]]:
+    """Return a writer of a new run or of one that was killed, and what it holds."""
+    if not (path / "run.json").exists():
+        writer = LAYOUTS[layout](path, durability=durability)
+        needs = RunNeeds(5, tuple(range(N_FOVS)), CHANNELS, SHAPE, fov_names=NAMES)
+        writer.open(needs, {})
+        return writer, set()
+    writer = writer_of(path)
+    writer.reopen()
+    lines = open_run(path).journal
+    return writer, {(x["kind"], x["fov"], x["timestep"]) for x in lines if "fov" in x}
 
 
 def _tell(text: str) -> None:

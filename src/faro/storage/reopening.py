@@ -1,0 +1,51 @@
+"""Makes a run that was ended ready to be written on: what was not told is set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faro.errors import StorageError
+from faro.storage.cellread import open_segments
+from faro.storage.checking import stray_files
+from faro.storage.mending import cut, set_aside
+from faro.storage.reader import open_own_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from faro.storage.layout import RunLayout
+    from faro.storage.told import Told
+
+
+def cleared(layout: RunLayout, told: Told) -> Iterator[str]:
+    """Remove what the journal does not tell of; yield what was done, in words.
+
+    Raises
+    ------
+    StorageError
+        If something is missing that it tells of, or the run was packed.
+    """
+    run = open_own_run(layout.path)
+    if any(line["kind"] == "packed" for line in run.journal):
+        problem = f"{layout.path} was packed: several timepoints share a file."
+        raise StorageError(problem, remedy="Begin a new run.")
+    yield from _segments(layout, told.segments)
+    for path in list(stray_files(run)):
+        yield set_aside(layout, path)
+    for path in (layout.summary, layout.frames):
+        if path.exists():
+            yield set_aside(layout, path)
+
+
+def _segments(layout: RunLayout, ends: Mapping[str, int]) -> Iterator[str]:
+    """Cut off rows that nobody was told of; whole frames too."""
+    for path in open_segments(layout):
+        n_bytes, end = path.stat().st_size, ends.get(path.name, 0)
+        if n_bytes < end:
+            problem = f"{path} has {n_bytes} bytes, and {end} were acknowledged."
+            raise StorageError(problem, remedy="Restore it from a copy.")
+        if not end:
+            yield set_aside(layout, path)
+        elif n_bytes > end:
+            cut(path, end)
+            yield f"cut {n_bytes - end} bytes off {path.name}"
