@@ -227,6 +227,7 @@ class Assembler:
             self._acquired_s_of[planned.fov] = (planned.timestep, acquired_s)
         if planned.role in (FrameRole.IMAGE, FrameRole.REF):
             order = tuple(where[channel] for channel in sorted(where))
+            self._recorder.announce(stacks)
             self._deliver(Moment(stacks, order), stamps)
         for stack in stacks:
             self._recorder.stack(stack, times)

@@ -8,19 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from faro.analysis import warm_up
-from faro.errors import RefusedError, RunStateError
+from faro.errors import RefusedError
 from faro.experiment import RTMSequence, waits
 from faro.run.enter_key import enter_resumes
-from faro.run.gate import BY_HAND
 from faro.run.growing import GrowingPlan
 from faro.run.handle import RunHandle
 from faro.run.limits import RunLimits
-from faro.run.notices import Notices
 from faro.run.one_run import RunParts
 from faro.run.open_run import OpenRun, warned
 from faro.run.preflight import preflight
 from faro.run.progress import ProgressLine
-from faro.run.state import RunState, StateMachine
+from faro.run.state import RunState
+from faro.run.verbs import UNDER_WAY, RunVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,16 +30,11 @@ if TYPE_CHECKING:
     from faro.experiment.document import StepTimes
     from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
-    from faro.run.jobs import BackgroundError
-    from faro.run.one_run import OneRun
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.summary import RunSummary
 
 
-UNDER_WAY = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
-
-
-class Controller:
+class Controller(RunVerbs):
     """Runs feedback experiments on one microscope.
 
     Parameters
@@ -73,34 +67,13 @@ class Controller:
         limits: RunLimits | None = None,
         times: StepTimes | None = None,
     ) -> None:
+        super().__init__()
         self._times = times
         self._mic, self._pipeline, self._writer = mic, pipeline, writer
         self._limits = limits or RunLimits()
-        self._state = StateMachine()
-        self._run: OneRun | None = None
         self._open: OpenRun | None = None
         self._summary: RunSummary | None = None
-        self._lock, self._extending = threading.Lock(), threading.Lock()
-        self.notices = Notices()
-
-    @property
-    def state(self) -> RunState:
-        """Where the run is."""
-        return self._state.now
-
-    @property
-    def doing(self) -> str:
-        """What the run is held up by, in words; empty if nothing holds it up.
-
-        ``"waiting until 18:30:00 on 24 November"``, or ``"paused: Add the drug."``.
-        """
-        run = self._run
-        return "" if run is None else run.gate.doing
-
-    @property
-    def background_errors(self) -> list[BackgroundError]:
-        """What failed during the last run while it went on."""
-        return [] if self._run is None else list(self._run.recorder.errors)
+        self._extending = threading.Lock()
 
     def validate_events(
         self, events: Iterable[RTMEvent], *, stim_mode: str = "current"
@@ -275,63 +248,6 @@ class Controller:
         finally:
             self._closed(opened)
         return self._summary
-
-    def stop_run(self) -> None:
-        """End the run now: dark, with what was acquired stored; any thread.
-
-        Raises
-        ------
-        RunStateError
-            If nothing runs.
-        """
-        with self._lock:
-            run = self._run
-        if run is None or not self._state.try_move(RunState.STOPPING):
-            raise self._nothing(verb="stop")
-        run.stop("stopped by the user")
-
-    def pause(self, what_to_do: str = BY_HAND) -> None:
-        """Let the run wait, dark, before the next position; any thread.
-
-        What is under way is finished. All later starts are moved by what the pause
-        takes beyond the planned start of what follows.
-
-        Parameters
-        ----------
-        what_to_do
-            For the person who is waited for.
-
-        Raises
-        ------
-        RunStateError
-            If nothing runs.
-        """
-        self._running("pause").gate.pause(what_to_do)
-
-    def resume(self) -> None:
-        """Go on with a run that is paused, or about to be; any thread.
-
-        Raises
-        ------
-        RunStateError
-            If nothing is paused.
-        """
-        self._running("resume").gate.resume()
-
-    def _running(self, verb: str) -> OneRun:
-        """Return the run that is under way."""
-        with self._lock:
-            run = self._run
-        if run is None or self.state not in UNDER_WAY:
-            raise self._nothing(verb=verb)
-        return run
-
-    def _nothing(self, *, verb: str) -> RunStateError:
-        problem = f"There is no run to {verb}; the controller is {self.state}."
-        remedy = "Call run_experiment first"
-        if verb in {"continue", "finish"}:
-            remedy += ", with finish=False"
-        return RunStateError(problem, remedy=f"{remedy}.")
 
     def _opened(
         self, events: Iterable[RTMEvent], stim_mode: str, notes: dict[str, Any]

@@ -12,7 +12,7 @@ from faro.errors import ContractError
 from faro.model import Stimulus, TrackValues
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -73,20 +73,7 @@ def thawed(words: Any) -> Any:
     kind = words.get(MARK)
     if kind is None:
         return {key: thawed(item) for key, item in words.items()}
-    if kind == "tuple":
-        return tuple(thawed(item) for item in words["items"])
-    if kind == "pairs":
-        return {thawed(key): thawed(item) for key, item in words["items"]}
-    if kind == "array":
-        return _as_array(words)
-    if kind == "number":
-        return _as_array(words)[()]
-    parts = thawed(words["parts"])
-    if kind == "tracks":
-        return TrackValues(**parts)
-    if parts["mask"] is not None:
-        parts["mask"].setflags(write=False)
-    return Stimulus(**parts)
+    return _MADE[kind](words)
 
 
 def _dict(value: Mapping[Any, object], where: str) -> Any:
@@ -107,3 +94,21 @@ def _as_array(words: Mapping[str, Any]) -> npt.NDArray[Any]:
     data = zlib.decompress(base64.b64decode(words["data"]))
     array = np.frombuffer(data, np.dtype(words["dtype"])).reshape(words["shape"])
     return array.copy()
+
+
+def _as_stimulus(words: Mapping[str, Any]) -> Stimulus:
+    parts = thawed(words["parts"])
+    if parts["mask"] is not None:
+        parts["mask"].setflags(write=False)
+    return Stimulus(**parts)
+
+
+_MADE: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "tuple": lambda words: tuple(map(thawed, words["items"])),
+    "pairs": lambda words: {thawed(k): thawed(v) for k, v in words["items"]},
+    "array": _as_array,
+    "number": lambda words: _as_array(words)[()],
+    "tracks": lambda words: TrackValues(**thawed(words["parts"])),
+    "stimulus": _as_stimulus,
+}
+"""What a marked object stands for."""

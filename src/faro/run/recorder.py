@@ -12,7 +12,7 @@ from faro.run.jobs import BackgroundError
 from faro.run.writing import WriterThreads, WritingEvents, WritingJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -105,6 +105,15 @@ class Recorder:
             traceback=error.traceback,
         )
 
+    def announce(self, stacks: Sequence[Stack]) -> None:
+        """Say that ``stacks`` of one moment come, before anything that is made of them.
+
+        Labels and rows of a frame are written after its pixels, so that none tells of
+        a frame that a kill has lost.
+        """
+        if self._sink is not None and stacks:
+            self._writer.announce(_lane_of(stacks[0]), len(stacks))
+
     def stack(self, stack: Stack, times: Mapping[str, float]) -> None:
         """Queue raw pixels."""
         with self._lock:
@@ -118,7 +127,7 @@ class Recorder:
             WritingJob(
                 stack.pixels.nbytes,
                 lambda: sink.store_stack(stack, facts),
-                (*frame, stack.role),
+                _lane_of(stack),
                 (lambda: not self._undecided(*frame)) if waits else None,
             )
         )
@@ -134,6 +143,7 @@ class Recorder:
                     labels.nbytes,
                     lambda: sink.store_labels(name, fov, timestep, labels),
                     (fov, timestep, name),
+                    after=(fov, timestep, FrameRole.IMAGE),
                 )
             )
 
@@ -144,7 +154,10 @@ class Recorder:
             n_bytes = sum(column.nbytes for column in table.columns.values())
             self._writer.put(
                 WritingJob(
-                    n_bytes, lambda: sink.store_cells(fov, timestep, table), ("f", fov)
+                    n_bytes,
+                    lambda: sink.store_cells(fov, timestep, table),
+                    ("f", fov),
+                    after=(fov, timestep, FrameRole.IMAGE),
                 )
             )
 
@@ -194,6 +207,11 @@ class Recorder:
             first, self._storage_failed = not self._storage_failed, True
         if first:
             self._on_storage_failure(error)
+
+
+def _lane_of(stack: Stack) -> tuple[int, int, FrameRole]:
+    """Return what is written one after the other with a stack."""
+    return stack.fov, stack.timestep, stack.role
 
 
 def mask_sha256(mask: npt.NDArray[np.uint8] | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -63,12 +63,15 @@ class WritingJob:
         beside everything.
     ready
         None, or returns whether it may be begun; asked for at most `HOLD_S`.
+    after
+        None, or a lane of which it waits for all that was announced.
     """
 
     n_bytes: int
     work: Callable[[], None]
     lane: Hashable = None
     ready: Callable[[], bool] | None = None
+    after: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class WriterThreads:
         self._changed, self._adapting = threading.Condition(), threading.Lock()
         self._jobs: deque[tuple[float, WritingJob]] = deque()
         self._lanes: set[Hashable] = set()
+        self._announced: Counter[Hashable] = Counter()
         self._queued_bytes = 0
         self._closed, self._blocks, self._less = False, True, False
         self._threads = [
@@ -128,10 +132,15 @@ class WriterThreads:
         """Bytes that wait to be written, or are being written."""
         return self._queued_bytes
 
+    def announce(self, lane: Hashable, n_jobs: int) -> None:
+        """Say that so many jobs of ``lane`` will be put; others may wait for them."""
+        with self._changed:
+            self._announced[lane] += n_jobs
+
     def put(self, job: WritingJob) -> None:
         """Queue ``job``; where the bound is reached, what the policy says."""
         with self._changed:
-            if taken := self._has_room(job.n_bytes):
+            if taken := self._has_room(job):
                 self._add(job)
         if not taken:
             self._add_late(job)
@@ -154,10 +163,14 @@ class WriterThreads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _has_room(self, n_bytes: int) -> bool:
-        queued = self._queued_bytes
+    def _has_room(self, job: WritingJob) -> bool:
+        """Return whether a job may be queued: there is room, or others wait for it."""
+        queued, n_bytes = self._queued_bytes, job.n_bytes
         full = n_bytes and queued and queued + n_bytes > self._policy.max_bytes
-        return not (self._blocks and full)
+        if not (self._blocks and full):
+            return True
+        awaited = job.lane in self._announced
+        return awaited and any(other.after == job.lane for _, other in self._jobs)
 
     def _add(self, job: WritingJob) -> None:
         self._queued_bytes += job.n_bytes
@@ -178,7 +191,7 @@ class WriterThreads:
                 "Writing is behind by %.0f MB; the schedule slips.", queued / 1e6
             )
         with self._changed:
-            self._changed.wait_for(lambda: self._has_room(job.n_bytes))
+            self._changed.wait_for(lambda: self._has_room(job))
             self._add(job)
         self._events.caught_up(time.monotonic() - since_s)
 
@@ -205,9 +218,17 @@ class WriterThreads:
                 with self._changed:
                     self._lanes.discard(job.lane)
                     self._queued_bytes -= job.n_bytes
+                    self._arrived(job.lane)
                     self._changed.notify_all()
             if job.n_bytes:
                 self._adapt()
+
+    def _arrived(self, lane: Hashable) -> None:
+        """Count one of the announced jobs as done; the lock is held."""
+        if lane in self._announced:
+            self._announced[lane] -= 1
+            if self._announced[lane] <= 0:
+                del self._announced[lane]
 
     def _next(self) -> WritingJob | None:
         """Return the next job when it may begin, None at the end."""
@@ -222,12 +243,24 @@ class WriterThreads:
                     return None
                 self._changed.wait(LOOK_S if held else None)
 
+    def _waits(self, job: WritingJob) -> bool:
+        """Return whether what ``job`` comes after is not written yet.
+
+        At the end what was announced and never put is waited for no longer.
+        """
+        if job.after is None or job.after not in self._announced:
+            return False
+        coming = job.after in self._lanes or not self._closed
+        return coming or any(other.lane == job.after for _, other in self._jobs)
+
     def _choose(self) -> tuple[WritingJob | None, bool]:
         """Take the first job that may begin; tell whether one waits for a decision."""
         passed, held = set(self._lanes), False
         hurry = self._closed or self._queued_bytes > BUSY * self._policy.max_bytes
         for index, (hold_until_s, job) in enumerate(self._jobs):
-            if job.lane in passed:
+            if job.lane in passed or self._waits(job):
+                if job.lane is not None:
+                    passed.add(job.lane)
                 continue
             late = hurry or time.monotonic() > hold_until_s
             if job.ready is None or late or job.ready():
