@@ -11,7 +11,7 @@ from faro.run.board import KEPT_PER_FOV, DecisionBoard
 def test_a_decision_published_later_is_found_by_who_waits() -> None:
     board = DecisionBoard()
     found: list[Decision | None] = []
-    waiter = threading.Thread(target=lambda: found.append(board.wait(1, 5, 30.0)))
+    waiter = threading.Thread(target=lambda: found.append(board.wait(1, 5, "Cyan", 30.0)))
     waiter.start()
     board.publish(Decision(1, 4, None))
     board.publish(Decision(0, 5, None))
@@ -21,13 +21,13 @@ def test_a_decision_published_later_is_found_by_who_waits() -> None:
 
 
 def test_the_deadline_gives_nothing() -> None:
-    assert DecisionBoard().wait(0, 0, 0.01) is None
+    assert DecisionBoard().wait(0, 0, "Cyan", 0.01) is None
 
 
 def test_close_wakes_who_waits_for_long() -> None:
     board = DecisionBoard()
     found: list[Decision | None] = []
-    waiter = threading.Thread(target=lambda: found.append(board.wait(0, 0, 3600.0)))
+    waiter = threading.Thread(target=lambda: found.append(board.wait(0, 0, "Cyan", 3600.0)))
     waiter.start()
     board.close()
     waiter.join(30.0)
@@ -39,7 +39,7 @@ def test_old_decisions_are_forgotten_so_that_a_long_run_does_not_grow() -> None:
     board = DecisionBoard()
     for timestep in range(1000):
         board.publish(Decision(0, timestep, None))
-    kept = [t for t in range(1000) if board.wait(0, t, 0.0)]
+    kept = [t for t in range(1000) if board.wait(0, t, "Cyan", 0.0)]
     assert kept == list(range(1000 - KEPT_PER_FOV, 1000))
 
 
@@ -47,6 +47,6 @@ def test_the_first_decision_on_a_frame_stands() -> None:
     board = DecisionBoard()
     assert board.publish(Decision(0, 3, None, "failed: too late"))
     assert not board.publish(Decision(0, 3, Stimulus()))
-    decision = board.wait(0, 3, 0.0)
+    decision = board.wait(0, 3, "Cyan", 0.0)
     assert decision is not None
     assert decision.stimulus is None

@@ -21,6 +21,7 @@ from faro.view.timeline import write_timeline
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from faro.experiment.document import Component
     from faro.run.files import Prepared
 
 FIRST_FILE = Path("experiment.toml")
@@ -132,5 +133,13 @@ def _introduce(console: Console, prepared: Prepared) -> None:
     parts = [*document.pipeline.segmenters, *document.pipeline.features]
     parts += [document.pipeline.tracker]
     parts += [document.pipeline.stimulator] if document.pipeline.stimulator else []
-    words = " > ".join(part.component.rpartition(":")[2] for part in parts)
+    names = [_short(part) for part in parts]
+    lights = document.pipeline.stimulators.items()
+    names += [f"{channel}: {_short(part)}" for channel, part in lights]
+    words = " > ".join(names)
     console.print(f"  pipeline: {words}", markup=False)
+
+
+def _short(part: Component) -> str:
+    """Return the name of a component without its module."""
+    return part.component.rpartition(":")[2]

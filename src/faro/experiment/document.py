@@ -125,6 +125,8 @@ class PipelinePart(Schema):
         What follows the cells; every position gets its own.
     stimulator
         What decides where light goes; none for no light.
+    stimulators
+        Instead, what decides on each stimulation channel, by the name of its preset.
     z
         What is analysed of several planes: "max", "mean", "middle", or an index.
     """
@@ -135,6 +137,7 @@ class PipelinePart(Schema):
     features: tuple[AnyComponent, ...] = ()
     tracker: AnyComponent = Component(component="StreamingTracker")
     stimulator: AnyComponent | None = None
+    stimulators: dict[str, AnyComponent] = Field(default_factory=dict)
     z: Literal["max", "mean", "middle"] | int = "max"
 
 

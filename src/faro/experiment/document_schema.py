@@ -92,6 +92,8 @@ def _point_to(schema: dict[str, Any], definitions: Mapping[str, Any]) -> None:
     pipeline["features"] = _list_of(_ref("ComponentOrName"))
     pipeline["tracker"] = _ref("ComponentOrName")
     pipeline["stimulator"] = {"anyOf": [_ref("ComponentOrName"), nothing]}
+    named = {"type": "object", "additionalProperties": _ref("ComponentOrName")}
+    pipeline["stimulators"] = named
     groups = {"type": "object", "additionalProperties": _ref("Treatment")}
     definitions["TreatmentsPart"]["properties"]["groups"] = groups
 

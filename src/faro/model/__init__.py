@@ -9,9 +9,11 @@ from faro.model.frame import Frame, FrameRole, ProjectionError, Stack, projected
 from faro.model.schema import Schema
 from faro.model.stamps import Latency, Stamps
 from faro.model.stimulus import (
+    LEFT_OUT,
     NOT_ASKED,
     NOTHING_TO_LIGHT,
     Decision,
+    StimChannel,
     Stimulus,
     stimulus_from,
 )
@@ -19,6 +21,7 @@ from faro.model.tracks import TrackValues
 
 __all__ = [
     "CELL_UNITS",
+    "LEFT_OUT",
     "NOTHING_TO_LIGHT",
     "NOT_ASKED",
     "CellTable",
@@ -34,6 +37,7 @@ __all__ = [
     "Stack",
     "StackNeeds",
     "Stamps",
+    "StimChannel",
     "Stimulus",
     "TrackValues",
     "projected",

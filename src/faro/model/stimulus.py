@@ -43,14 +43,37 @@ class Stimulus:
         return 1.0 if self.mask is None else float(self.mask.mean()) / 255.0
 
 
+@dataclass(frozen=True, slots=True)
+class StimChannel:
+    """A channel that gives light at one event.
+
+    Attributes
+    ----------
+    config
+        Name of the preset.
+    exposure_ms
+        How long it is exposed; None leaves the camera as it is.
+    power
+        Light level in the unit of the device; None leaves it as the preset sets it.
+    group
+        Config group of the preset; None for the one that holds it.
+    """
+
+    config: str
+    exposure_ms: float | None = None
+    power: float | None = None
+    group: str | None = None
+
+
 NOT_ASKED, NOTHING_TO_LIGHT = "not asked", "nothing to light"
-NO_LIGHT = frozenset({NOT_ASKED, NOTHING_TO_LIGHT})
+LEFT_OUT = "left out of the answer"
+NO_LIGHT = frozenset({NOT_ASKED, NOTHING_TO_LIGHT, LEFT_OUT})
 """Reasons of a decision for no light."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What the loop decided for one frame of one FOV.
+    """What the loop decided for one frame of one FOV, and one stimulation channel.
 
     Attributes
     ----------
@@ -62,6 +85,8 @@ class Decision:
         ``"ok"``, one of `NO_LIGHT`, or what went wrong.
     decided_s
         When it was known, seconds since the run started.
+    channel
+        Name of the channel that it is for; empty for each that has none of its own.
     """
 
     fov: int
@@ -69,6 +94,7 @@ class Decision:
     stimulus: Stimulus | None
     reason: str = "ok"
     decided_s: float = 0.0
+    channel: str = ""
 
     @property
     def wanted(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-    from faro.model import Stack, Stimulus
+    from faro.model import Stack, StimChannel, Stimulus
     from faro.protocols.analysis import Cells, Labels
 
 
@@ -63,19 +63,29 @@ class StimulationContext:
         Label images (Y, X) int32 by the name of their segmenter.
     metadata
         What the experiment says about this event (arm, treatment, ...).
-    previous
-        What was decided for the frame before, None if nothing.
+    previous_lights
+        What was decided for the frame before, by channel; those that stayed dark are
+        not in it.
     memory
         What this stimulator has noted on earlier frames of this FOV. It may write
         here: JSON-able values, arrays, or `faro.model.TrackValues`. The run keeps it.
+    stim_channels
+        The channels that it decides on, by their config name, in the order in which
+        they fire: those of the event that fires this decision.
     """
 
     stack: Stack
     cells: Cells | None = None
     labels: Mapping[str, Labels] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    previous: Stimulus | None = None
+    previous_lights: Mapping[str, Stimulus] = field(default_factory=dict)
     memory: MutableMapping[str, Any] = field(default_factory=dict)
+    stim_channels: Mapping[str, StimChannel] = field(default_factory=dict)
+
+    @property
+    def previous(self) -> Stimulus | None:
+        """What was decided for the frame before, of the first channel that was lit."""
+        return next(iter(self.previous_lights.values()), None)
 
     @property
     def fov(self) -> int:
@@ -118,6 +128,8 @@ class Stimulator(Protocol):
     def stimulate(self, context: StimulationContext, /) -> object:
         """Return None (no light), True (whole field), a mask (Y, X) or a Stimulus.
 
-        A mask is bool or uint8 (0 to 255, grey levels are dose) in camera pixels.
+        A mask is bool or uint8 (0 to 255, grey levels are dose) in camera pixels. The
+        answer holds for all ``context.stim_channels``; a mapping from their names to
+        such answers gives each its own, and one that it leaves out stays dark.
         """
         ...

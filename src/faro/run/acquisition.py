@@ -19,7 +19,7 @@ from faro.model import Decision, FrameRole
 from faro.run.recorder import mask_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from faro.experiment import PlannedEvent
     from faro.model import Stimulus
@@ -49,6 +49,7 @@ class LoopParts:
     notices: Notices
     gate: Gate
     substitutes: Substitutes
+    mask_label: Callable[[str], str]
 
 
 class EventFeed:
@@ -63,7 +64,8 @@ class EventFeed:
     assembler
         Told which event is under way.
     mask_deadline_s
-        How long a stimulation waits for its mask; then it is skipped and recorded.
+        How long the stimulations of an event wait for their masks, counted from the
+        first; then what is not there is skipped and recorded.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class EventFeed:
         self._closed = threading.Event()
         self._seq = 0
         self._timestep: int | None = None
+        self._due: tuple[tuple[int, int], float] = ((-1, -1), 0.0)
         self.exhausted, self.lateness_s = False, 0.0
         self._events = self._run(planned)
 
@@ -137,25 +140,40 @@ class EventFeed:
         """Return the event that fires the mask of a frame, None if nothing fires."""
         if event.mask_from is None:
             return None
-        fov, timestep = event.mask_from
+        (fov, timestep), channel = event.mask_from, event.channel.config
         asked_s = self._parts.clock.now_s()
-        decision = self._parts.board.wait(fov, timestep, self._mask_deadline_s)
+        due_s = self._due_s(event, asked_s)
+        board, most_s = self._parts.board, max(0.0, due_s - asked_s)
+        decision = board.wait(fov, timestep, channel, most_s)
         if self._closed.is_set():
+            self._assembler.left_out(event, ended=True)
             return None
         facts: dict[str, Any] = {
             "fov": event.fov,
             "timestep": event.timestep,
             "from_timestep": timestep,
-            "channel": event.channel.config,
+            "channel": channel,
             "asked_s": asked_s,
-            "due_s": asked_s + self._mask_deadline_s,
+            "due_s": due_s,
         }
         if decision is None:
             reason = f"no mask within {self._mask_deadline_s:g} s"
-            decision = Decision(fov, timestep, None, reason)
+            decision = Decision(fov, timestep, None, reason, channel=channel)
         if decision.stimulus is not None:
             return self._arm(event, decision.stimulus, facts)
         return self._substitute(event, decision, facts)
+
+    def _due_s(self, event: PlannedEvent, asked_s: float) -> float:
+        """Return when the masks of an event are late: all channels at one time."""
+        place = event.fov, event.timestep
+        if self._due[0] != place:
+            self._due = place, asked_s + self._mask_deadline_s
+        return self._due[1]
+
+    def _skip(self, event: PlannedEvent, facts: dict[str, Any]) -> None:
+        """Record that a stimulation is left out, and why."""
+        self._parts.recorder.note("stim_skipped", **facts)
+        self._assembler.left_out(event)
 
     def _substitute(
         self, event: PlannedEvent, decision: Decision, facts: dict[str, Any]
@@ -163,12 +181,14 @@ class EventFeed:
         """Return what fires where there is no mask, by the declared policy."""
         parts, reason = self._parts, decision.reason
         if not decision.wanted:
-            parts.recorder.note("stim_skipped", **facts, reason=reason)
+            self._skip(event, {**facts, "reason": reason})
             return None
-        instead = parts.substitutes.instead(event.fov, event.timestep, reason)
+        instead = parts.substitutes.instead(
+            event.fov, event.timestep, event.channel.config, reason
+        )
         facts |= {"policy": instead.policy, "reason": reason}
         if instead.stimulus is None:
-            parts.recorder.note("stim_skipped", **facts)
+            self._skip(event, facts)
             return None
         return self._arm(event, instead.stimulus, facts)
 
@@ -179,11 +199,11 @@ class EventFeed:
         parts, dmd = self._parts, self._parts.microscope.dmd
         image = _slm_image(stimulus, dmd, event.channel.exposure)
         if image is None and not stimulus.whole_field:
-            facts["reason"] = "no calibrated DMD"
-            parts.recorder.note("stim_skipped", **facts)
+            self._skip(event, {**facts, "reason": "no calibrated DMD"})
             return None
+        label = parts.mask_label(event.channel.config)
         if stimulus.mask is not None:
-            parts.recorder.labels("stim_mask", event.fov, event.timestep, stimulus.mask)
+            parts.recorder.labels(label, event.fov, event.timestep, stimulus.mask)
         parts.recorder.note(
             "stim_armed",
             **facts,
@@ -191,10 +211,11 @@ class EventFeed:
             power=getattr(event.channel, "power", None),
             whole_field=stimulus.whole_field,
             lit_fraction=stimulus.lit_fraction,
+            mask_label=None if stimulus.whole_field else label,
             mask_sha256=mask_sha256(stimulus.mask),
             armed_s=parts.clock.now_s(),
         )
-        parts.substitutes.fired(event.fov, stimulus)
+        parts.substitutes.fired(event.fov, event.channel.config, stimulus)
         return self._send(event, image)
 
     def _focusing(

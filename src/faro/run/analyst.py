@@ -7,33 +7,31 @@ decision is published before any feature, table or label that it does not need.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from faro.analysis import PixelCells
-from faro.model import NOT_ASKED, NOTHING_TO_LIGHT, Decision, FrameRole
-from faro.protocols import StimulationContext, Waits, waits_for
-from faro.run.ahead import Ahead
-from faro.run.answers import answer_of, columns_of
+from faro.model import FrameRole
+from faro.protocols import Waits
+from faro.run.answers import columns_of
+from faro.run.attempts import Attempts
+from faro.run.deciding import Deciding, Seen
 from faro.run.images import not_imaged
-from faro.run.jobs import BackgroundError, FrameJob, Segmented
+from faro.run.jobs import FrameJob, Segmented
 from faro.run.references import referred, unusable
 from faro.run.rows import parents_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from faro.model import Stack, Stimulus
+    from faro.model import Stack
     from faro.model.cells import Column
     from faro.protocols import FeatureExtractor, Tracker
     from faro.run.board import DecisionBoard
     from faro.run.notices import Notices
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.recorder import Recorder
-
-
-Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -45,8 +43,6 @@ class _FovState:
     """
 
     tracker: Tracker
-    previous: Stimulus | None = None
-    memory: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] | None = None
     last: tuple[int | None, PixelCells | None] = (None, None)
 
@@ -69,8 +65,11 @@ class Analyst:
         on_failures: Callable[[int, str], None],
     ) -> None:
         self._on_failures, self._n_failed = on_failures, 0
-        self._pipeline, self._board = pipeline, board
+        self._pipeline = pipeline
         self._recorder, self._notices = recorder, notices
+        attempts = Attempts(recorder, notices)
+        self._attempt, self._failed = attempts.make, attempts.failed
+        self._deciding = Deciding(pipeline.deciders, board, recorder, attempts)
         self._first = pipeline.features_before_tracks()
         early = pipeline.features_before_mask()
         self._early = tuple(f for f in early if f not in self._first)
@@ -78,14 +77,11 @@ class Analyst:
         self._late = tuple(f for f in pipeline.features if id(f) not in done)
         self._fovs: dict[int, _FovState] = {}
         self._lock = threading.Lock()
-        self._waits = waits_for(pipeline.stimulator)
-        self._ahead = Ahead(self._decide_ahead)
         self.cells_seen = 0
 
     def announce(self, job: FrameJob) -> None:
         """Take note of a stack that is about to be segmented, in order per FOV."""
-        if job.decide_with is not None and self._waits <= Waits.IMAGE:
-            self._ahead.announce(job)
+        self._deciding.announce(job)
 
     def segment(self, job: FrameJob) -> Segmented:
         """Return the label images of a stack; runs on any worker."""
@@ -93,7 +89,7 @@ class Analyst:
             return Segmented()
         stamps = job.stamps
         stamps.mark("started")
-        self._ahead.settle(job.stack.fov)
+        self._deciding.settle(job.stack.fov)
         done = Segmented()
         for index, method in enumerate(self._pipeline.segmenters):
             stage = f"segment/{method.name}"
@@ -135,11 +131,11 @@ class Analyst:
             return
         job.stamps.mark("queued")
         cells, failed = self._found(job, segmented), segmented.failed
-        if self._waits is Waits.LABELS:
-            self._publish(job, self._decide(job, cells, segmented, fov, failed))
+        seen = Seen(cells, segmented.labels, failed)
+        self._deciding.decide(job, Waits.LABELS, seen)
         cells, columns, failed = self._followed(job, cells, fov, failed)
-        if job.decide_with is None or self._waits is Waits.TRACKS:
-            self._publish(job, self._decide(job, cells, segmented, fov, failed))
+        seen = Seen(cells, segmented.labels, failed)
+        self._deciding.decide(job, Waits.TRACKS, seen)
         if cells is not None:
             columns |= self._measure(self._late, cells, job)[0]
         if not claim():
@@ -179,33 +175,20 @@ class Analyst:
         """
         stack, stage = job.stack, job.stage
         self._failed(job, stage, _no_answer(stage))
-        self._publish(
-            job, Decision(stack.fov, stack.timestep, None, f"failed: {stage}")
-        )
+        self._deciding.give_up(job, f"failed: {stage}")
         self._tally(job)
         fresh = self._pipeline.new_tracker()
         with self._lock:
             saved = self._fovs[stack.fov].saved
             if saved is not None:
                 fresh.restore(saved)
-            memory = dict(self._fovs[stack.fov].memory)
-            self._fovs[stack.fov] = _FovState(fresh, memory=memory, saved=saved)
-
-    def _publish(self, job: FrameJob, decision: Decision) -> None:
-        """Tell and record a decision, unless there is one on this frame."""
-        if self._board.publish(decision):
-            self._note_decision(job, decision)
+            self._fovs[stack.fov] = _FovState(fresh, saved=saved)
 
     def _state_of(self, fov: int) -> _FovState:
         with self._lock:
             if fov not in self._fovs:
                 self._fovs[fov] = _FovState(self._pipeline.new_tracker())
             return self._fovs[fov]
-
-    def _decide_ahead(self, job: FrameJob) -> None:
-        """Decide on a frame that is not segmented yet."""
-        fov = self._state_of(job.stack.fov)
-        self._publish(job, self._decide(job, None, Segmented(), fov, ""))
 
     def _found(self, job: FrameJob, segmented: Segmented) -> PixelCells | None:
         """Return the cells of the main segmenter, None where it failed."""
@@ -257,46 +240,6 @@ class Analyst:
             columns.update(found)
         return columns, failed
 
-    def _decide(
-        self,
-        job: FrameJob,
-        cells: PixelCells | None,
-        segmented: Segmented,
-        fov: _FovState,
-        failed: str,
-    ) -> Decision:
-        """Return what to shine for this frame; nothing where anything failed."""
-        stack, stimulus, reason = job.stack, None, NOT_ASKED
-        if job.decide_with is not None and failed:
-            reason = f"failed: {failed}"
-        elif job.decide_with is not None:
-            labels, facts = segmented.labels, stack.metadata
-            context = StimulationContext(
-                stack, cells, labels, facts, fov.previous, fov.memory
-            )
-            answer = self._attempt(
-                job, "stimulate", partial(answer_of, job.decide_with, context)
-            )
-            stimulus = answer[0] if answer else None
-            reason = "ok" if stimulus else NOTHING_TO_LIGHT
-            reason = reason if answer else "failed: stimulate"
-            fov.previous = stimulus
-        decided_s = job.stamps.mark("decided")
-        return Decision(stack.fov, stack.timestep, stimulus, reason, decided_s)
-
-    def _note_decision(self, job: FrameJob, decision: Decision) -> None:
-        if job.decide_with is None:
-            return
-        stimulus = decision.stimulus
-        self._recorder.note(
-            "stim_decided",
-            fov=decision.fov,
-            timestep=decision.timestep,
-            reason=decision.reason,
-            lit_fraction=stimulus.lit_fraction if stimulus else 0.0,
-            note=dict(stimulus.note) if stimulus else {},
-        )
-
     def _store(
         self,
         job: FrameJob,
@@ -345,27 +288,6 @@ class Analyst:
             n_failed = self._n_failed
         if n_failed:
             self._on_failures(n_failed, job.failed_at)
-
-    def _attempt(
-        self, job: FrameJob, stage: str, call: Callable[[Stack], Result | None]
-    ) -> Result | None:
-        """Return ``call(stack)``, or None after recording what it raised."""
-        job.stage = stage
-        try:
-            return call(job.stack)
-        except Exception as error:  # noqa: BLE001  a plug-in may raise anything
-            self._failed(job, stage, error)
-            return None
-
-    def _failed(self, job: FrameJob, stage: str, error: Exception) -> None:
-        stack, job.failed_at = job.stack, stage
-        failure = BackgroundError.of(
-            error, stage=stage, fov=stack.fov, timestep=stack.timestep
-        )
-        self._recorder.error(failure)
-        self._notices.tell(
-            self._notices.failed.emit, stack.timestep, stack.fov, stage, str(error)
-        )
 
 
 def _no_answer(stage: str) -> TimeoutError:

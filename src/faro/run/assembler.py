@@ -53,6 +53,19 @@ class _Part:
         self.z_um[z] = None if at_um is None else at_um - planned.z_offset_um
         self.n_frames += 1
 
+    def came(self) -> _Part:
+        """Return the channels that have come, without the rows of the others."""
+        rows = sorted(self.channels)
+        if len(rows) == len(self.pixels):
+            return self
+        part = _Part(self.pixels[rows], z_um=self.z_um, n_frames=self.n_frames)
+        for row, old in enumerate(rows):
+            part.channels[row] = self.channels[old]
+            part.order[row] = self.order[old]
+            part.exposures_ms[row] = self.exposures_ms[old]
+            part.z_offsets_um[row] = self.z_offsets_um[old]
+        return part
+
     @property
     def complete(self) -> bool:
         """Whether all frames have come, each once."""
@@ -94,7 +107,7 @@ class Assembler:
         self._buffers = StackBuffers()
         self._unfinished: dict[StackKey, dict[int, _Part]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
-        self._started_s = self._lateness_s = 0.0
+        self._started_s = self._lateness_s = self._last_s = 0.0
         self._acquired_s_of: dict[int, tuple[int, float]] = {}
 
     def started(self, event: PlannedEvent, started_s: float, lateness_s: float) -> None:
@@ -115,7 +128,7 @@ class Assembler:
         planned = self._planned(event)
         if planned is None:
             return
-        acquired_s = self._when_s(metadata)
+        acquired_s = self._last_s = self._when_s(metadata)
         if planned.role is FrameRole.STIM:
             self._confirm(planned, acquired_s, metadata)
         key = (planned.fov, planned.timestep, planned.role)
@@ -135,6 +148,18 @@ class Assembler:
         self._position_um = (x_um, y_um, z_um)
         if planned.last:
             self._finish(key, planned, acquired_s)
+
+    def left_out(self, planned: PlannedEvent, *, ended: bool = False) -> None:
+        """Note that a stimulation gives no light, so that it gives no frame.
+
+        Parameters
+        ----------
+        ended
+            Whether no other channel of its event follows either.
+        """
+        if planned.last or ended:
+            key = (planned.fov, planned.timestep, planned.role)
+            self._finish(key, planned, self._last_s)
 
     def missing(self, event: MDAEvent, error: Exception) -> None:
         """Record that an event gave no frame; its stack cannot be completed."""
@@ -199,11 +224,17 @@ class Assembler:
         self._notices.tell(self._notices.stimulated.emit, planned.timestep, planned.fov)
 
     def _finish(self, key: StackKey, planned: PlannedEvent, acquired_s: float) -> None:
-        """Hand the stacks of a moment on, if all their frames came."""
+        """Hand the stacks of a moment on, if all their frames came.
+
+        Of light, what came is all there is: a channel that is left out is on record.
+        """
         parts = self._unfinished.pop(key, {})
+        if planned.role is FrameRole.STIM:
+            parts = {n: part.came() for n, part in parts.items() if part.channels}
         seen = {c for part in parts.values() for c in part.order.values()}
-        complete = all(part.complete for part in parts.values())
-        if not complete or len(seen) != planned.n_channels:
+        whole = planned.role is FrameRole.STIM or len(seen) == planned.n_channels
+        complete = whole and all(part.complete for part in parts.values())
+        if not complete or not parts:
             if parts:
                 named = [c for p in parts.values() for c in p.channels.values()]
                 self._recorder.note(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 MAY_BE_ZERO = frozenset({"max_failures_in_a_row"})
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
 SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
+LIGHTS = "stimulators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +197,13 @@ class PipelineMaker:
         stimulator: Any = None
         if part.stimulator is not None:
             stimulator = self.made["stimulator"].component
+        lights: Any = {
+            name: self.made[f"{LIGHTS}.{name}"].component for name in part.stimulators
+        }
         measured = [made.component for made in features]
         try:
             return ImageProcessingPipeline(
-                methods, measured, tracker, stimulator, z=part.z
+                methods, measured, tracker, stimulator, z=part.z, stimulators=lights
             )
         except RefusedError as error:
             for problem in error.problems:
@@ -220,6 +224,10 @@ class PipelineMaker:
             ),
             tracker=self._said("tracker", part.tracker),
             stimulator=stimulator and self._said("stimulator", stimulator),
+            stimulators={
+                name: self._said(f"{LIGHTS}.{name}", light)
+                for name, light in part.stimulators.items()
+            },
             z=part.z,
         )
 
@@ -270,3 +278,6 @@ def _parts(words: Mapping[str, Any]) -> Iterator[tuple[str, Kind, object]]:
     for name, kind in SINGLE.items():
         if words.get(name) is not None:
             yield name, kind, words[name]
+    lights = words.get(LIGHTS)
+    for channel, given in lights.items() if isinstance(lights, dict) else ():
+        yield f"{LIGHTS}.{channel}", STIMULATOR, given

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from faro.errors import RunStateError
 from faro.experiment import combine, plan
+from faro.run.deciders import stim_channels_of
+from faro.run.mask_labels import mask_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from faro.experiment import PlannedEvent, RTMEvent
+    from faro.model import StimChannel
 
 
 class GrowingPlan:
@@ -29,6 +32,9 @@ class GrowingPlan:
     ----------
     stim_mode
         As given.
+    mask_labels
+        Stimulation channel to the name of the label image that holds its masks; it
+        stays when more channels follow.
     """
 
     def __init__(self, events: Iterable[RTMEvent], stim_mode: str) -> None:
@@ -37,7 +43,8 @@ class GrowingPlan:
         self._lock = threading.Lock()
         self._steps: Iterator[PlannedEvent] = iter(())
         self._n_steps = 0
-        self._asked: frozenset[tuple[int, int]] = frozenset()
+        self._asked: dict[tuple[int, int], dict[str, StimChannel]] = {}
+        self.mask_labels: dict[str, str] = {}
         self._ended = False
         self._take_over(self._listed)
 
@@ -47,8 +54,11 @@ class GrowingPlan:
         return self._listed
 
     @property
-    def asked(self) -> frozenset[tuple[int, int]]:
-        """The (fov, timestep) whose decision a stimulation will use."""
+    def asked(self) -> Mapping[tuple[int, int], Mapping[str, StimChannel]]:
+        """The (fov, timestep) whose decision stimulations will use.
+
+        Each with the channels that fire it, by name, in their order.
+        """
         return self._asked
 
     def __iter__(self) -> Iterator[PlannedEvent]:
@@ -101,5 +111,12 @@ class GrowingPlan:
         self._steps = chain(self._steps, islice(steps, self._n_steps, None))
         counted = list(plan(events, stim_mode=self.stim_mode))
         self._n_steps, self._listed = len(counted), events
-        asked = (step.mask_from for step in counted)
-        self._asked = frozenset(source for source in asked if source is not None)
+        asked: dict[tuple[int, int], dict[str, StimChannel]] = {}
+        for step in counted:
+            if step.mask_from is not None:
+                asked.setdefault(step.mask_from, {}).update(
+                    stim_channels_of([step.channel])
+                )
+        self._asked = asked
+        lights = (c.config for event in events for c in event.stim_channels)
+        self.mask_labels = mask_labels(lights, self.mask_labels)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faro.model import Stack, Stamps
-    from faro.protocols import Stimulator
+    from collections.abc import Mapping
+
+    from faro.model import Stack, Stamps, StimChannel
     from faro.protocols.analysis import Labels
     from faro.run.moments import Moment
 
@@ -54,8 +55,9 @@ class FrameJob:
         The images.
     stamps
         Times of the stages so far.
-    decide_with
-        The stimulator that decides on this frame, None if no stimulation uses it.
+    light
+        The channels whose light is decided on this frame, by their name, in the order
+        in which they fire; empty if no stimulation uses it.
     stage
         The component that has the stack now.
     failed_at
@@ -66,7 +68,7 @@ class FrameJob:
 
     moment: Moment
     stamps: Stamps
-    decide_with: Stimulator | None = None
+    light: Mapping[str, StimChannel] = field(default_factory=dict)
     stage: str = ""
     failed_at: str = ""
     z: str | int = "max"

@@ -34,7 +34,9 @@ class LateMask:
     shape
         (Y, X) of the camera image.
     previous
-        What fired last at this position, None if nothing has.
+        What fired last at this position in this channel, None if nothing has.
+    channel
+        Config name of the stimulation channel.
     """
 
     fov: int
@@ -42,6 +44,7 @@ class LateMask:
     reason: str
     shape: tuple[int, int]
     previous: Stimulus | None
+    channel: str = ""
 
 
 Fallback: TypeAlias = "Callable[[LateMask], object]"
@@ -61,10 +64,11 @@ class Substitutes:
     Parameters
     ----------
     policy
-        ``"skip"``: nothing. ``"previous"``: what fired last at this position.
-        ``"blank"``: the event is taken with a mask that is dark everywhere.
+        ``"skip"``: nothing. ``"previous"``: what fired last at this position in this
+        channel. ``"blank"``: the event is taken with a mask that is dark everywhere.
     fallback
-        Asked instead of the policy; answers as a stimulator does.
+        Asked instead of the policy, for each channel; answers as a stimulator does,
+        for that channel.
     shape
         (Y, X) of the camera image.
     recorder
@@ -80,17 +84,17 @@ class Substitutes:
     ) -> None:
         self._policy, self._fallback = policy, fallback
         self._shape, self._recorder = shape, recorder
-        self._fired: dict[int, Stimulus] = {}
+        self._fired: dict[tuple[int, str], Stimulus] = {}
 
-    def fired(self, fov: int, stimulus: Stimulus) -> None:
-        """Remember what fired at a position."""
-        self._fired[fov] = stimulus
+    def fired(self, fov: int, channel: str, stimulus: Stimulus) -> None:
+        """Remember what fired at a position in a channel."""
+        self._fired[fov, channel] = stimulus
 
-    def instead(self, fov: int, timestep: int, reason: str) -> Substitute:
+    def instead(self, fov: int, timestep: int, channel: str, reason: str) -> Substitute:
         """Return what fires instead of a mask that is late or failed."""
-        previous = self._fired.get(fov)
+        previous = self._fired.get((fov, channel))
         if self._fallback is not None:
-            late = LateMask(fov, timestep, reason, self._shape, previous)
+            late = LateMask(fov, timestep, reason, self._shape, previous, channel)
             return Substitute(self._asked(self._fallback, late), "fallback")
         if self._policy == "previous":
             return Substitute(previous, "previous")

@@ -229,6 +229,7 @@ class OneRun:
                 self._microscope.facts().image_shape or (0, 0),
                 self.recorder,
             ),
+            lambda channel: self.plan.mask_labels[channel],
         )
         return EventFeed(self.plan, parts, assembler, self._limits.mask_deadline_s)
 
@@ -282,9 +283,9 @@ class OneRun:
         if self._lanes is None or self._pipeline is None:
             self._give_up(moment.fov, moment.timestep, "there is no pipeline")
             return
-        asked = not refers and (moment.fov, moment.timestep) in self.plan.asked
-        decide_with = self._pipeline.stimulator if asked else None
-        job = FrameJob(moment, stamps, decide_with, z=self._pipeline.z)
+        asked = {} if refers else self.plan.asked
+        light = asked.get((moment.fov, moment.timestep), {})
+        job = FrameJob(moment, stamps, light, z=self._pipeline.z)
         if self._analyst is not None and not refers:
             self._analyst.announce(job)
         taken = self._lanes.submit(moment.fov, job)
@@ -304,8 +305,8 @@ class OneRun:
 
     def _undecided(self, fov: int, timestep: int) -> bool:
         """Return whether a mask is waited for that is not there yet."""
-        asked = (fov, timestep) in self.plan.asked
-        return asked and not self._board.knows(fov, timestep)
+        asked = self.plan.asked.get((fov, timestep), {})
+        return not self._board.knows(fov, timestep, asked)
 
     def _give_up(self, fov: int, timestep: int, reason: str) -> None:
         now_s = self._clock.now_s()

@@ -94,7 +94,8 @@ class OpenRun:
     def enlarge(self, joined: tuple[RTMEvent, ...]) -> None:
         """Make room for more events, and write them down."""
         more, pipeline = joined[len(self._plan.events) :], self._parts.pipeline
-        labels = pipeline.label_names if pipeline else ()
+        lights = (c.config for event in joined for c in event.stim_channels)
+        labels = pipeline.labels_for(lights, self._plan.mask_labels) if pipeline else ()
         if self._parts.sink is not None:
             self._parts.sink.extend(needs(joined, self._facts, labels))
         words = [event.words() for event in more]

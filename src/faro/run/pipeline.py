@@ -16,10 +16,11 @@ from faro.analysis import (
 from faro.errors import Problem, RefusedError
 from faro.model.frame import PROJECTIONS
 from faro.protocols import columns_needed
-from faro.stimulation import as_stimulator
+from faro.run.deciders import deciders_from
+from faro.run.mask_labels import mask_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from faro.protocols import FeatureExtractor, Segmenter, Stimulator, Tracker
     from faro.run.late import Fallback
@@ -42,7 +43,8 @@ class ImageProcessingPipeline:
     tracker
         Prototype of the tracker; every FOV gets a copy. Default: `StreamingTracker`.
     stimulator
-        Object with ``stimulate(context)``, or a function; None for no light.
+        Object with ``stimulate(context)``, or a function, for all stimulation channels;
+        None for no light.
     reference_features
         Extractors that measure reference frames, on the cells of their timepoint.
         Their columns are called ``ref_...``, and all rows of a track get the value.
@@ -53,6 +55,14 @@ class ImageProcessingPipeline:
         What is analysed where a channel has several planes: ``"max"``, ``"mean"``,
         ``"middle"`` or the index of a plane; see `faro.model.projected`. All planes
         are stored, and are ``stack.volume(channel)`` for features and stimulators.
+    stimulators
+        Instead of ``stimulator``: name of a stimulation channel to the one that decides
+        on it. Each has a memory of its own, and what fails in one stops no other.
+
+    Attributes
+    ----------
+    deciders
+        The stimulators, each with its channel.
 
     Raises
     ------
@@ -70,6 +80,7 @@ class ImageProcessingPipeline:
         reference_features: object = None,
         *,
         z: str | int = "max",
+        stimulators: Mapping[str, Stimulator | Callable[..., object]] | None = None,
     ) -> None:
         problems: list[Problem] = []
         default = LocalThresholdSegmenter()
@@ -80,12 +91,7 @@ class ImageProcessingPipeline:
         where = "reference_features"
         self.reference_features = tuple(_extractors(references, problems, where))
         self.tracker: Tracker = StreamingTracker() if tracker is None else tracker
-        self.stimulator: Stimulator | None = None
-        if stimulator is not None:
-            try:
-                self.stimulator = as_stimulator(stimulator)
-            except TypeError as error:
-                problems.append(_not_a_component("pipeline/stimulator", error))
+        self.deciders = deciders_from(stimulator, stimulators, problems)
         self.fallback, self.z = fallback, z
         problems.extend(_z_problems(z))
         problems.extend(_tracker_problems(self.tracker))
@@ -99,11 +105,17 @@ class ImageProcessingPipeline:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Names of the label images that a run stores."""
+        """Names of the label images that a run stores, but for masks of light."""
         names = [method.name for method in self.segmenters]
         rings = [name for f in self.features for name in getattr(f, "rings", ())]
-        stim = ["stim_mask"] if self.stimulator else []
-        return tuple(dict.fromkeys([*names, "tracks", *rings, *stim]))
+        return tuple(dict.fromkeys([*names, "tracks", *rings]))
+
+    def labels_for(
+        self, channels: Iterable[str], given: Mapping[str, str] | None = None
+    ) -> tuple[str, ...]:
+        """Return `label_names`, and the label images of masks; see `mask_labels`."""
+        masks = mask_labels(channels, given).values() if self.deciders else ()
+        return (*self.label_names, *masks)
 
     def features_before_tracks(self) -> tuple[FeatureExtractor, ...]:
         """Return the extractors whose columns the tracker compares, in their order.
@@ -118,8 +130,8 @@ class ImageProcessingPipeline:
         return tuple(f for f, names in pairs if names is None or needed & set(names))
 
     def features_before_mask(self) -> tuple[FeatureExtractor, ...]:
-        """Return the extractors that the stimulator builds on, in their order."""
-        needed = set(columns_needed(self.stimulator)) if self.stimulator else set()
+        """Return the extractors that the stimulators build on, in their order."""
+        needed = {n for d in self.deciders for n in columns_needed(d.stimulator)}
         early: set[int] = set()
         for index in reversed(range(len(self.features))):
             extractor = self.features[index]
@@ -131,6 +143,7 @@ class ImageProcessingPipeline:
 
     def describe(self) -> dict[str, Any]:
         """Return names and parameters of all components, for the record."""
+        alone = next((d.stimulator for d in self.deciders if not d.channel), None)
         return {
             "segmenters": [
                 {
@@ -146,7 +159,10 @@ class ImageProcessingPipeline:
             "reference_features": [_described(f) for f in self.reference_features],
             "tracker": _described(self.tracker),
             "z": self.z,
-            "stimulator": _described(self.stimulator) if self.stimulator else None,
+            "stimulator": alone and _described(alone),
+            "stimulators": {
+                d.channel: _described(d.stimulator) for d in self.deciders if d.channel
+            },
             "fallback": _described(self.fallback) if self.fallback else None,
         }
 

@@ -10,6 +10,7 @@ from faro.experiment import check, needs
 from faro.experiment.lateness import schedule_problems
 from faro.experiment.plan import STIM_MODES
 from faro.experiment.waiting import start_warnings
+from faro.run.deciders import light_problems, lit_by
 from faro.run.images import image_problems
 from faro.run.rehearsal import rehearse
 
@@ -47,7 +48,8 @@ def preflight(  # noqa: PLR0913  what a controller holds, and what it was told
     problems += _frame_problems(microscope, facts) if free else []
     needed: RunNeeds | None = None
     if events:
-        labels = pipeline.label_names if pipeline else ()
+        lights = (c.config for event in events for c in event.stim_channels)
+        labels = pipeline.labels_for(lights) if pipeline else ()
         needed = needs(events, facts, labels)
         if sink is not None:
             problems += sink.problems(needed)
@@ -66,9 +68,10 @@ def recheck(
 
     Neither the microscope nor a component is used, so a run may be under way.
     """
-    masked = pipeline is not None and getattr(pipeline.stimulator, "masked", True)
+    deciders = pipeline.deciders if pipeline is not None else ()
+    masked = any(getattr(d.stimulator, "masked", True) for d in deciders)
     problems = [*check(events, stim_mode=stim_mode, facts=facts, masked=masked)]
-    problems += _light_problems(events, pipeline)
+    problems += light_problems(events, deciders, facts)
     if pipeline is not None:
         problems += _missing_metadata(events, pipeline)
         problems += image_problems(pipeline, events)
@@ -82,18 +85,6 @@ def recheck(
     return problems
 
 
-def _light_problems(
-    events: Sequence[RTMEvent], pipeline: ImageProcessingPipeline | None
-) -> list[Problem]:
-    """Return whether events ask for light that nothing decides on."""
-    lit = any(event.has_stim for event in events)
-    if not lit or (pipeline is not None and pipeline.stimulator is not None):
-        return []
-    what = "the experiment stimulates, but nothing decides where."
-    remedy = "Give the pipeline a stimulator, for example WholeField()."
-    return [Problem("pipeline/stimulator", what, remedy)]
-
-
 def _rehearsed(
     events: Sequence[RTMEvent],
     facts: HardwareFacts,
@@ -103,8 +94,7 @@ def _rehearsed(
     if pipeline is None:
         return []
     missing = _missing_metadata(events, pipeline)
-    light = pipeline.stimulator is not None and not missing
-    return rehearse(pipeline, events, facts, light=light)
+    return rehearse(pipeline, events, facts, light=not missing)
 
 
 def _frame_problems(microscope: Microscope, facts: HardwareFacts) -> list[Problem]:
@@ -125,14 +115,14 @@ def _missing_metadata(
 ) -> list[Problem]:
     """Return metadata that components need and events lack.
 
-    What only the stimulator needs is looked for in events that give light.
+    What only a stimulator needs is looked for in events that give its light.
     """
-    stimulator = pipeline.stimulator
     always = [*(m.segmenter for m in pipeline.segmenters), *pipeline.features]
+    uses: list[tuple[object, Sequence[RTMEvent]]] = [(c, events) for c in always]
+    uses += [(d.stimulator, lit_by(d, events)) for d in pipeline.deciders]
     problems: list[Problem] = []
-    for component in (*always, stimulator):
+    for component, asked in uses:
         required = set(getattr(component, "required_metadata", ()) or ())
-        asked = [e for e in events if component is not stimulator or e.has_stim]
         lacking = {
             name: event
             for event in reversed(asked if required else [])

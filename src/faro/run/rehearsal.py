@@ -19,16 +19,18 @@ from faro.errors import ComponentError, FaroError, Problem
 from faro.experiment.refusal import nearest
 from faro.model import Stack
 from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
-from faro.run.answers import answer_of, columns_of
+from faro.run.answers import columns_of, lights_of
+from faro.run.deciders import stim_channels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from faro.analysis import SegmentationMethod
     from faro.experiment import RTMEvent
-    from faro.model import HardwareFacts
+    from faro.model import HardwareFacts, StimChannel
     from faro.model.frame import PixelArray
     from faro.protocols import FeatureExtractor
+    from faro.run.deciders import Decider
     from faro.run.pipeline import ImageProcessingPipeline
 
 DEFAULT_SHAPE = (64, 64)
@@ -59,7 +61,8 @@ def rehearse(
     facts
         Shape and dtype of the images.
     light
-        Whether the stimulator is tried too.
+        Whether the stimulators are tried too, once for each set of channels that give
+        light together.
     deadline_s
         For all of them together.
     """
@@ -73,18 +76,15 @@ def rehearse(
     plane = probe_image(shape, facts.image_dtype)
     pixels = np.stack([plane] * len(channels))
     pixels.setflags(write=False)
-    lit = next((e for e in events if e.has_stim and light), None)
-    metadata = dict((lit or events[0]).metadata)
+    lit = _first_of_each_light(events) if light else ()
+    metadata = dict((lit or events)[0].metadata)
     size_um = facts.pixel_size_um
     stack = Stack(
         pixels, channels, fov=0, timestep=0, pixel_size_um=size_um, metadata=metadata
     )
-    trial = _Trial(pipeline, stack)
+    trial = _Trial(pipeline, stack, lit)
     thread = threading.Thread(
-        target=trial.carry_out,
-        kwargs={"with_light": lit is not None},
-        name="faro-rehearsal",
-        daemon=True,
+        target=trial.carry_out, name="faro-rehearsal", daemon=True
     )
     thread.start()
     thread.join(deadline_s)
@@ -95,22 +95,32 @@ def rehearse(
     return list(trial.problems)
 
 
+def _first_of_each_light(events: Iterable[RTMEvent]) -> tuple[RTMEvent, ...]:
+    """Return the first event of each set of channels that give light together."""
+    found: dict[tuple[str, ...], RTMEvent] = {}
+    for event in events:
+        if event.has_stim:
+            found.setdefault(tuple(c.config for c in event.stim_channels), event)
+    return tuple(found.values())
+
+
 @dataclass(slots=True)
 class _Trial:
     """One pass of the probe image; collects what is wrong."""
 
     pipeline: ImageProcessingPipeline
     stack: Stack
+    lit: tuple[RTMEvent, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     labels: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     trying: str = ""
 
-    def carry_out(self, *, with_light: bool) -> None:
+    def carry_out(self) -> None:
         """Try one component after the other."""
         self.segment()
         if not self.problems:
-            self.measure(with_light=with_light)
+            self.measure()
 
     def segment(self) -> None:
         """Try every segmenter on its channel."""
@@ -128,7 +138,7 @@ class _Trial:
                 if found is not None:
                     self.labels[method.name] = found
 
-    def measure(self, *, with_light: bool) -> None:
+    def measure(self) -> None:
         """Track, measure and decide, in the order of a run."""
         main = self.labels.get(self.pipeline.segmenters[0].name)
         if main is None:
@@ -150,8 +160,8 @@ class _Trial:
         early = tuple(f for f in early if f not in first)
         late = [f for f in self.pipeline.features if f not in (*first, *early)]
         self._measure(early, cells)
-        if with_light:
-            self._decide(cells)
+        for decider in self.pipeline.deciders if self.lit else ():
+            self._decide(decider, cells)
         self._measure(late, cells)
 
     def _measure(self, extractors: Iterable[FeatureExtractor], cells: Any) -> None:
@@ -166,23 +176,35 @@ class _Trial:
                 cells.set_features(found)
                 self.columns |= found
 
-    def _decide(self, cells: Any) -> None:
-        where, stimulator = "pipeline/stimulator", self.pipeline.stimulator
-        self._look_for_columns(where, stimulator)
-        mine = _copied(stimulator)
-        if mine is None:
-            return
-        stack = self.stack
-        context = self._context(mine, cells)
-        self._tried(where, partial(answer_of, mine, context, stack))
+    def _decide(self, decider: Decider, cells: PixelCells) -> None:
+        """Ask for the light of each set of channels, until something is wrong."""
+        self._look_for_columns(decider.where, decider.stimulator)
+        for event in self.lit:
+            channels = decider.channels_of(stim_channels_of(event.stim_channels))
+            mine = _copied(decider.stimulator) if channels else None
+            if mine is not None:
+                before = len(self.problems)
+                context = self._context(mine, cells, event, channels)
+                self._tried(decider.where, partial(lights_of, mine, context))
+                if len(self.problems) > before:
+                    return
 
-    def _context(self, stimulator: object, cells: PixelCells) -> StimulationContext:
+    def _context(
+        self,
+        stimulator: object,
+        cells: PixelCells,
+        event: RTMEvent,
+        channels: Mapping[str, StimChannel],
+    ) -> StimulationContext:
         """Return what ``stimulator`` waits for, and no more."""
-        waits, stack = waits_for(stimulator), self.stack
-        if waits < Waits.LABELS:
-            return StimulationContext(stack, metadata=stack.metadata)
-        found = cells if waits is Waits.TRACKS else PixelCells(cells.labels)
-        return StimulationContext(stack, found, self.labels, stack.metadata)
+        facts = dict(event.metadata)
+        stack = replace(self.stack, metadata=facts)
+        told: Any = {"metadata": facts, "stim_channels": channels}
+        waits = waits_for(stimulator)
+        if waits >= Waits.LABELS:
+            found = cells if waits is Waits.TRACKS else PixelCells(cells.labels)
+            told |= {"cells": found, "labels": self.labels}
+        return StimulationContext(stack, **told)
 
     def _look_for_columns(self, where: str, component: object) -> None:
         """Note columns that a component needs and none before it measures."""
