@@ -11,7 +11,9 @@ from faro.run.board import KEPT_PER_FOV, DecisionBoard
 def test_a_decision_published_later_is_found_by_who_waits() -> None:
     board = DecisionBoard()
     found: list[Decision | None] = []
-    waiter = threading.Thread(target=lambda: found.append(board.wait(1, 5, "Cyan", 30.0)))
+    waiter = threading.Thread(
+        target=lambda: found.append(board.wait(1, 5, "Cyan", 30.0))
+    )
     waiter.start()
     board.publish(Decision(1, 4, None))
     board.publish(Decision(0, 5, None))
@@ -27,7 +29,9 @@ def test_the_deadline_gives_nothing() -> None:
 def test_close_wakes_who_waits_for_long() -> None:
     board = DecisionBoard()
     found: list[Decision | None] = []
-    waiter = threading.Thread(target=lambda: found.append(board.wait(0, 0, "Cyan", 3600.0)))
+    waiter = threading.Thread(
+        target=lambda: found.append(board.wait(0, 0, "Cyan", 3600.0))
+    )
     waiter.start()
     board.close()
     waiter.join(30.0)
@@ -50,3 +54,23 @@ def test_the_first_decision_on_a_frame_stands() -> None:
     decision = board.wait(0, 3, "Cyan", 0.0)
     assert decision is not None
     assert decision.stimulus is None
+
+
+def test_each_channel_has_a_decision_of_its_own() -> None:
+    board = DecisionBoard()
+    board.publish(Decision(0, 3, Stimulus(), channel="Cyan"))
+    assert board.wait(0, 3, "Red", 0.0) is None
+    assert not board.knows(0, 3, ["Cyan", "Red"])
+    board.publish(Decision(0, 3, None, channel="Red"))
+    assert board.knows(0, 3, ["Cyan", "Red"])
+    found = [board.wait(0, 3, name, 0.0) for name in ("Cyan", "Red")]
+    assert [d.channel for d in found if d] == ["Cyan", "Red"]
+
+
+def test_a_decision_for_every_channel_holds_where_there_is_no_other() -> None:
+    board = DecisionBoard()
+    board.publish(Decision(0, 3, Stimulus(), channel="Cyan"))
+    assert board.publish(Decision(0, 3, None, "given up"))
+    assert not board.publish(Decision(0, 3, Stimulus(), channel="Red"))
+    found = [board.wait(0, 3, name, 0.0) for name in ("Cyan", "Red")]
+    assert [d.reason for d in found if d] == ["ok", "given up"]

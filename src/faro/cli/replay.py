@@ -47,7 +47,7 @@ def run_replay(
     )
     parts, said_by = _pipeline(source, pipeline)
     console.print(f"Pipeline of {said_by}.")
-    light = parts.stimulator is not None
+    light = bool(parts.deciders)
     events, left_out = replayable_events(source, light=light)
     if left_out:
         console.print(f"Not replayed: {', '.join(left_out)} (no new exposures).")

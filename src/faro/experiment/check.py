@@ -91,7 +91,7 @@ def _order_problems(found: Survey) -> Iterator[Problem]:
 
 
 def _layout_problems(found: Survey) -> Iterator[Problem]:
-    """Yield events that image nothing, or one channel twice."""
+    """Yield events that image nothing, or one channel twice, or light it twice."""
     if () in found.layouts:
         what = f"nothing is imaged at {_places([found.layouts[()]])}."
         yield Problem("channels", what, "Give every event an imaging channel.")
@@ -100,6 +100,10 @@ def _layout_problems(found: Survey) -> Iterator[Problem]:
         what = "is imaged twice in one event."
         remedy = "Make a second preset, so that the two images have two names."
         yield Problem(f"channels/{name}", what, remedy)
+    for name in sorted(found.lit_twice):
+        what = "gives light twice in one event."
+        remedy = "Make a second preset, so that the two have two names and two masks."
+        yield Problem(f"stim_channels/{name}", what, remedy)
 
 
 def _record_problems(found: Survey) -> Iterator[Problem]:

@@ -32,6 +32,8 @@ class Survey:
         ``channels``, ``stim_channels``, ``ref_channels`` to the channels used.
     layouts
         Names of the imaging channels, in order, to the first place.
+    lit_twice
+        Names of channels that give light twice in one event.
     times_seen
         How often each place is visited.
     names
@@ -47,6 +49,7 @@ class Survey:
     n_events: int = 0
     uses: dict[str, dict[Channel, Place]] = field(default_factory=dict)
     layouts: dict[tuple[str, ...], Place] = field(default_factory=dict)
+    lit_twice: set[str] = field(default_factory=set)
     times_seen: Counter[Place] = field(default_factory=Counter)
     names: dict[int, dict[str, None]] = field(default_factory=dict)
     unordered: list[Place] = field(default_factory=list)
@@ -73,6 +76,8 @@ def survey(events: Iterable[RTMEvent]) -> Survey:
         if event.pos_name:
             found.names.setdefault(event.fov, {})[event.pos_name] = None
         found.layouts.setdefault(tuple(c.config for c in event.channels), place)
+        lights = Counter(c.config for c in event.stim_channels)
+        found.lit_twice |= {name for name, times in lights.items() if times > 1}
         _note_channels(found, "channels", event.channels, place)
         _note_channels(found, "stim_channels", event.stim_channels, place)
         _note_channels(found, "ref_channels", event.ref_channels, place)

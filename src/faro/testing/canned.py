@@ -56,7 +56,7 @@ class CannedMicroscope(AbstractMicroscope):
     image_shape
         (Y, X) of the frames.
     channels
-        Presets of the group "Channel".
+        Presets of the group "Channel"; those that end in "Stim" have a power.
     dmd
         Carries masks to the SLM; None for a microscope without one.
     fail
@@ -112,7 +112,9 @@ class CannedMicroscope(AbstractMicroscope):
             channel_group="Channel",
             image_shape=self._image_shape,
             exposure_limits_ms=(1.0, 10_000.0),
-            power_limits={"CyanStim": (0.0, 100.0)},
+            power_limits={
+                name: (0.0, 100.0) for name in self._channels if name.endswith("Stim")
+            },
             slm_shape=self.dmd.shape if self.dmd else None,
             dmd_calibrated=self.dmd is not None,
             pixel_size_um=0.65,
