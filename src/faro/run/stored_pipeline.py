@@ -12,6 +12,7 @@ from faro.experiment.document_problems import checked
 from faro.experiment.document_text import read_data
 from faro.experiment.refusal import ExperimentError
 from faro.run.building import components_from
+from faro.storage import open_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,31 @@ class PipelineRecipe:
         if pipeline is None:
             raise ExperimentError([*problems, *maker.problems])
         return pipeline, words_of(maker.resolved(part), full=True)
+
+
+def recipe_for(
+    directory: str | Path, pipeline: str | Path | ImageProcessingPipeline | None
+) -> PipelineRecipe:
+    """Return the recipe of a pipeline: a file's, one made in Python, or the run's own.
+
+    Raises
+    ------
+    ExperimentError
+        If the pipeline cannot be said in words, or the run does not say its own.
+    """
+    if isinstance(pipeline, str | Path):
+        return recipe_of_file(Path(pipeline))
+    if pipeline is None:
+        found = recipe_of_run(open_run(directory))
+        if found is None:
+            what = f"{directory} does not say its pipeline."
+            raise ExperimentError([Problem(PIPELINE, what, REMEDY)])
+        return found
+    recipe = PipelineRecipe(_as_words(pipeline.describe()), None, "the script")
+    if recipe.make().describe() != pipeline.describe():
+        what = "it cannot be made again from the names and parameters of its parts."
+        raise ExperimentError([Problem(PIPELINE, what, REMEDY)])
+    return recipe
 
 
 def recipe_of_file(path: Path) -> PipelineRecipe:

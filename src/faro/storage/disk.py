@@ -128,6 +128,23 @@ def replace(source: Path, target: Path, *, synced: bool = True) -> None:
         sync_folder(target.parent)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; where the disk cannot, copy it. Replaces nothing.
+
+    Raises
+    ------
+    StorageError
+        If neither is possible.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError as error:
+        problem = f"{target} is there already; it is not replaced."
+        raise StorageError(problem, remedy="Give another folder.") from error
+    except OSError:
+        write_atomic(target, source.read_bytes(), synced=False)
+
+
 def append_all(path: Path, descriptor: int, data: bytes) -> int:
     """Append ``data`` by one write and return where; a write cut short is undone.
 

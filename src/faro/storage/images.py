@@ -8,6 +8,8 @@ from itertools import pairwise
 from math import isclose
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from faro.errors import StorageError
 from faro.model import FrameRole, StackNeeds
 from faro.storage.layout import SeriesKey
@@ -18,10 +20,10 @@ from faro.storage.told import Told, ToldStack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     import numpy.typing as npt
 
     from faro.model import RunNeeds, Stack
+    from faro.storage.chunks import StoredArray
     from faro.storage.imagetree import ImageTree
     from faro.storage.ngff import PositionUm, Window
     from faro.storage.series import Series
@@ -138,6 +140,40 @@ class ImageStore:
         if first:
             self._describe(series)
         return series.name, at
+
+    def link(self, stack: Stack, source: StoredArray, at: list[int]) -> str | None:
+        """Store a stack by sharing the file of another array; return its series.
+
+        Parameters
+        ----------
+        stack
+            What is known of it; its pixels (C, Y, X) or (C, Z, Y, X) are not looked at.
+        source
+            The array that has it.
+        at
+            Where its channels are there; None is returned if they would be elsewhere
+            here, or the arrays are coded in different ways.
+        """
+        series, here = self._place(stack)
+        first = not series.window_of
+        if here != at or not series.link(stack, source):
+            series.release(stack.timestep)
+            return None
+        if first:
+            self._describe(series)
+        return series.name
+
+    def link_labels(self, place: tuple[str, int, int], source: StoredArray) -> bool:
+        """Store labels of (name, fov, timestep) by sharing the file of another array.
+
+        Returns whether that was possible.
+        """
+        name, fov, timestep = place
+        like = np.broadcast_to(np.zeros((), source.dtype), source.shape[1:])
+        series = self._for_labels(fov, like)
+        if series.facts.format.n_z and source.shape[1] != series.facts.format.n_z:
+            return False
+        return series.link_labels(name, timestep, source)
 
     def note(self, record: Mapping[str, Any]) -> None:
         """Have the metadata tell of a stack whose record is in the journal."""

@@ -165,6 +165,11 @@ class Run:
         path = self._layout.summary
         return read_document(path) if path.is_file() else None
 
+    def provenance(self, name: str) -> dict[str, Any]:
+        """Return a document of the run's provenance, empty where there is none."""
+        path = self._layout.path / "provenance" / f"{name}.json"
+        return read_document(path) if path.is_file() else {}
+
     @property
     def frames(self) -> dict[str, Column]:
         """The frame index so far: column to (n,) array, one value per stored frame.

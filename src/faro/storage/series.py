@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from faro.model import Stack
+    from faro.storage.chunks import StoredArray
     from faro.storage.ngff import ImageFacts, Window
 
 LABEL_DTYPES: Final = {
@@ -52,6 +53,10 @@ class LabelStore(Protocol):
 
     def write(self, timestep: int, labels: LabelArray, /) -> None:
         """Store labels of this shape and type; a second time replaces."""
+        ...
+
+    def link(self, timestep: int, source: StoredArray, /) -> bool:
+        """Share a file of another array; return whether that was possible."""
         ...
 
 
@@ -103,6 +108,10 @@ class Series(ABC):
     @abstractmethod
     def _store(self, stack: Stack, at: list[int]) -> None:
         """Store a stack whole, its channels at these indices."""
+
+    @abstractmethod
+    def _link(self, timestep: int, source: StoredArray) -> bool:
+        """Share the file of a timepoint; return whether that was possible."""
 
     @abstractmethod
     def _new_label(self, name: str, like: LabelArray) -> LabelStore:
@@ -168,10 +177,36 @@ class Series(ABC):
             If it cannot be written.
         """
         self._store(stack, at)
-        for index, planes in zip(at, stack.pixels, strict=True):
+        self._note_window(at, stack.pixels)
+
+    def _note_window(self, at: Iterable[int], pixels: npt.NDArray[Any]) -> None:
+        """Note the grey values to show of channels that are seen first."""
+        for index, planes in zip(at, pixels, strict=True):
             if index not in self.window_of:
                 low, high = np.percentile(planes[..., ::4, ::4], SHOWN_PERCENT)
                 self.window_of[index] = (int(low), int(max(high, low + 1)))
+
+    def link(self, stack: Stack, source: StoredArray) -> bool:
+        """Store a stack by sharing the file of another array.
+
+        Returns whether that was possible; nothing is stored if not. Of ``stack`` only
+        the timepoint counts.
+        """
+        if not self._link(stack.timestep, source):
+            return False
+        if not self.window_of:
+            self._note_window(range(source.shape[1]), source.read(stack.timestep))
+        return True
+
+    def link_labels(self, name: str, timestep: int, source: StoredArray) -> bool:
+        """Store labels by sharing the file of another array, as `link` does."""
+        like = np.broadcast_to(np.zeros((), source.dtype), source.shape[1:])
+        with self._lock:
+            if name not in self._labels:
+                _check_name(name)
+                self._labels[name] = self._new_label(name, like)
+            label = self._labels[name]
+        return label.link(timestep, source)
 
     def write_labels(self, name: str, timestep: int, labels: LabelArray) -> None:
         """Store labels (Y, X) or (Z, Y, X), any integer or bool; values never change.

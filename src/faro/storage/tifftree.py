@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.model import Stack
+    from faro.storage.chunks import StoredArray
     from faro.storage.disk import Durability
     from faro.storage.layout import SeriesKey
     from faro.storage.ngff import ImageFacts
@@ -198,6 +199,9 @@ class TiffSeries(Series):
         created = wall.isoformat(timespec="milliseconds")
         return ome_xml_of_planes(facts, planes, uuid=self._files.uuid, created=created)
 
+    def _link(self, timestep: int, source: StoredArray) -> bool:  # noqa: ARG002
+        return False  # arrays have no TIFF files
+
     def _new_label(self, name: str, like: LabelArray) -> TiffLabels:
         self._files.make_folder(label_file(self._folder, name, 0).parent)
         return TiffLabels(self._folder, name, like, self._files, self.facts)
@@ -219,6 +223,10 @@ class TiffLabels:
 
     def grow(self, n_timepoints: int) -> None:
         """Do nothing: there is a file for each timepoint that was stored."""
+
+    def link(self, timestep: int, source: StoredArray, /) -> bool:  # noqa: ARG002
+        """Return False: arrays have no TIFF files."""
+        return False
 
     def write(self, timestep: int, labels: LabelArray, /) -> None:
         """Store labels (Y, X) or (Z, Y, X); a second time replaces."""

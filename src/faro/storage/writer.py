@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class OpenParts:
     """What is open while a run is written."""
 
     journal: Journal
@@ -86,7 +86,7 @@ class RunWriter(ABC):
         self._asked, self._free_bytes = durability, free_bytes
         self._durability: Durability = "process"
         self._lock = threading.Lock()
-        self._parts: _Parts | None = None
+        self._parts: OpenParts | None = None
         self._hold: Hold | None = None
         self._closed = False
 
@@ -142,7 +142,7 @@ class RunWriter(ABC):
         about: dict[str, Any] = {"uuid": run_uuid, "created": created}
         tree = self._image_tree(needs, **about)
         images = ImageStore(tree, needs, **about)
-        self._parts = _Parts(journal, images, self._cell_writer(needs, run_uuid))
+        self._parts = OpenParts(journal, images, self._cell_writer(needs, run_uuid))
 
     def reopen(self) -> list[str]:
         """Go on with the run in the folder, however it was ended.
@@ -182,7 +182,7 @@ class RunWriter(ABC):
         except BaseException:
             hold.release()
             raise
-        self._hold, self._parts = hold, _Parts(journal, images, cells)
+        self._hold, self._parts = hold, OpenParts(journal, images, cells)
         return done
 
     def _cell_writer(self, needs: RunNeeds, run_uuid: str) -> CellWriter:
@@ -191,7 +191,7 @@ class RunWriter(ABC):
 
     def extend(self, needs: RunNeeds) -> None:
         """Make room for more timepoints or FOVs; nothing shrinks."""
-        parts = self._open_parts("extend")
+        parts = self.open_parts("extend")
         parts.images.extend(needs)
         parts.journal.append("extended", needs=needs)
 
@@ -205,7 +205,7 @@ class RunWriter(ABC):
         StorageError
             If it could not be written; what was stored before is intact.
         """
-        parts = self._open_parts("store a stack")
+        parts = self.open_parts("store a stack")
         series, indices = parts.images.store(stack)
         record = frame_record(stack, series, indices)
         record["crc32"] = pixels_crc32(stack.pixels)
@@ -225,7 +225,7 @@ class RunWriter(ABC):
         StorageError
             If it could not be written, or a value does not fit what was stored before.
         """
-        parts = self._open_parts("store labels")
+        parts = self.open_parts("store labels")
         parts.images.store_labels(name, fov, timestep, labels)
         facts = {"name": name, "fov": fov, "timestep": timestep}
         parts.journal.append("labels", **facts, crc32=labels_crc32(labels))
@@ -239,7 +239,7 @@ class RunWriter(ABC):
         StorageError
             If they could not be written.
         """
-        parts = self._open_parts("store cells")
+        parts = self.open_parts("store cells")
         done = parts.cells.append(fov, timestep, cells)
         parts.journal.append("cells", fov=fov, timestep=timestep, **asdict(done))
         parts.journal.sync()
@@ -266,14 +266,14 @@ class RunWriter(ABC):
         StorageError
             If the device does not take them.
         """
-        self._open_parts("sync").journal.sync()
+        self.open_parts("sync").journal.sync()
 
     def compress_less(self, on: bool, /) -> None:  # noqa: FBT001  a switch
         """Store the following stacks with less work and more bytes, or as usual again.
 
         For a processor that cannot keep up; any thread.
         """
-        self._open_parts("compress less").images.compress_less(on)
+        self.open_parts("compress less").images.compress_less(on)
 
     def let_go(self) -> None:
         """Leave the run as it is, unfinished, so that it can be reopened."""
@@ -323,7 +323,8 @@ class RunWriter(ABC):
         """Return what of a run cannot be stored in this layout."""
         return []
 
-    def _open_parts(self, verb: str) -> _Parts:
+    def open_parts(self, verb: str) -> OpenParts:
+        """Return what is open; for the rooms of storage that store in other ways."""
         if self._parts is None or self._closed:
             raise self._not_open(verb)
         return self._parts

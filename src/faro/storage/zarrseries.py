@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import tensorstore as ts
 
     from faro.model import Stack
+    from faro.storage.chunks import StoredArray
     from faro.storage.disk import Durability
     from faro.storage.ngff import ImageFacts, Json, Window
 
@@ -97,6 +98,24 @@ class GrowingArray:
         self.grow(timestep + 1)
         place = self._array[timestep] if at is None else self._array[timestep, at]
         _done(place.write(values), self.path, f"write timepoint {timestep} of")
+
+    def link(self, timestep: int, source: StoredArray) -> bool:
+        """Give the file of a timepoint of another array a second name, in this one.
+
+        Returns whether that was possible: the file is there, and the arrays are coded
+        the same way. Where the disk has no links, the file is copied.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written.
+        """
+        file = source.file_of(timestep)
+        if not file.is_file() or _coding(source.metadata) != _coding(self._metadata):
+            return False
+        self.grow(timestep + 1)
+        disk.link_or_copy(file, self.path / file.name)
+        return True
 
     def write_quickly(self, timestep: int, stack: npt.NDArray[Any]) -> None:
         """Store a stack (C, Y, X) like `write`, with less work and more bytes.
@@ -193,6 +212,9 @@ class ZarrSeries(Series):
         else:
             self._array.write(stack.timestep, stack.pixels, None if whole else at)
 
+    def _link(self, timestep: int, source: StoredArray) -> bool:
+        return self._array.link(timestep, source)
+
     def _new_label(self, name: str, like: LabelArray) -> GrowingArray:
         folder = self.path / "labels" / name
         metadata = ngff.label_array(like.shape, label_dtype(like), self.n_timepoints)
@@ -217,6 +239,13 @@ def _windows_in(node: Path) -> tuple[Window, ...]:
     omero = read_document(node)["attributes"]["ome"]["omero"]
     shown = (channel["window"] for channel in omero["channels"])
     return tuple((window["start"], window["end"]) for window in shown)
+
+
+def _coding(metadata: Json) -> Json:
+    """Return what makes two arrays have the same files: all but the length of time."""
+    names = "data_type", "chunk_grid", "chunk_key_encoding", "codecs"
+    said = {name: metadata[name] for name in names}
+    return {**said, "shape": list(metadata["shape"])[1:]}
 
 
 def _done(future: Any, path: Path, verb: str) -> Any:
