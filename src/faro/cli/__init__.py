@@ -96,6 +96,27 @@ def replay(
 
 
 @app.command()
+def reanalyze(
+    directory: Annotated[Path, typer.Argument(help="Folder of a recorded run.")],
+    output: Out = None,
+    pipeline: OtherPipeline = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address or file of a dask scheduler, to use its workers."),
+    ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another run whose results may be taken; can be repeated."),
+    ] = None,
+) -> None:
+    """Segment, track, measure and decide again on stored frames, as far as needed."""
+    options: dict[str, Any] = {"pipeline": pipeline, "workers": workers}
+    options |= {"scheduler": scheduler, "reuse": reuse or ()}
+    _call("faro.cli.reanalysis", "run_reanalysis", directory, output, **options)
+
+
+@app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder of a run.")],
 ) -> None:

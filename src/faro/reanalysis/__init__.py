@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from faro.reanalysis.engines import Engine, LocalProcesses, Serial
-from faro.reanalysis.reanalysis import Reanalysis, ReanalysisSummary, reanalyze
+from faro.reanalysis.reanalysis import (
+    Reanalysis,
+    ReanalysisProgress,
+    ReanalysisSummary,
+    reanalyze,
+)
 
 __all__ = [
     "Engine",
     "LocalProcesses",
     "Reanalysis",
+    "ReanalysisProgress",
     "ReanalysisSummary",
     "Serial",
     "reanalyze",

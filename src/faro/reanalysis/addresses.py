@@ -61,8 +61,43 @@ class Addresses:
         }
 
 
+class Code:
+    """The code that components are made of: libraries, and modules of the user.
+
+    Parameters
+    ----------
+    found
+        Library to version.
+    used
+        What `faro.storage.sources.sources` said of a pipeline.
+    """
+
+    def __init__(self, found: Mapping[str, str], used: Mapping[str, Any]) -> None:
+        self._versions = {name: found.get(name) for name in COMPUTING}
+        self._modules = {m["module"]: m["sha256"] for m in used["modules"]}
+        self._files: dict[str, str] = dict(used["files"])
+
+    @classmethod
+    def now(cls, words: Mapping[str, Any]) -> Code:
+        """Return the code of a pipeline as it is now; its modules are imported."""
+        return cls(versions(), sources(words))
+
+    @classmethod
+    def then(cls, run: Run) -> Code | None:
+        """Return the code as it was when ``run`` was made; None if not recorded."""
+        used = run.provenance("sources")
+        return cls(run.info.get("versions") or {}, used) if used else None
+
+    def of(self, component: object) -> list[object]:
+        """Return versions, and the checksums of what a component names."""
+        said = json.dumps(component, default=str)
+        modules = {n: s for n, s in self._modules.items() if f'"{n}:' in said}
+        files = {n: s for n, s in self._files.items() if json.dumps(n) in said}
+        return [component, self._versions, modules, files]
+
+
 def addresses(
-    frames: str, words: Mapping[str, Any], code: str, events: Iterable[RTMEvent]
+    frames: str, words: Mapping[str, Any], code: Code, events: Iterable[RTMEvent]
 ) -> Addresses:
     """Return the addresses of the results of one position. Pure.
 
@@ -73,7 +108,7 @@ def addresses(
     words
         The part ``pipeline`` of an experiment file, resolved.
     code
-        Of `code_address`.
+        What the components of ``words`` are made of.
     events
         Those of the position: metadata, and where light is asked for.
     """
@@ -87,15 +122,16 @@ def addresses(
     segment: dict[str, str] = {}
     for method in words["segmenters"]:
         seeds = segment.get(method.get("seeds") or "", "")
-        segment[method["name"]] = _hash(frames, code, plane, method, seeds)
-    features = words.get("features")
+        segment[method["name"]] = _hash(frames, plane, code.of(method), seeds)
+    features = code.of(words.get("features"))
     main = segment[words["segmenters"][0]["name"]]
     needed = words["tracker"].get("parameters", {}).get("features")
     before = [features, segment] if needed else None
-    track = _hash(main, frames, code, words["tracker"], before)
-    references = words.get("reference_features")
+    track = _hash(main, frames, code.of(words["tracker"]), before)
+    references = code.of(words.get("reference_features"))
     measure = _hash(track, segment, features, references, said)
-    decide = _hash(measure, words.get("stimulator"), words.get("stimulators"), lit)
+    light = [words.get("stimulator"), words.get("stimulators")]
+    decide = _hash(measure, code.of(light), lit)
     return Addresses(segment, track, measure, decide)
 
 
@@ -107,30 +143,6 @@ def frames_address(run: Run, fov: int) -> str:
         if line["kind"] == "frame" and line["fov"] == fov
     ]
     return _hash(sorted(told, key=str), run.pixel_size_um)
-
-
-def code_address(words: Mapping[str, Any]) -> str:
-    """Return the address of the code that computes: libraries, and modules of the user.
-
-    Parameters
-    ----------
-    words
-        As for `addresses`; the modules that it names are imported already.
-    """
-    return _code(versions(), sources(words))
-
-
-def code_address_of(run: Run) -> str:
-    """Return `code_address` as it was when ``run`` was made; empty if not recorded."""
-    used = run.provenance("sources")
-    return _code(run.info.get("versions") or {}, used) if used else ""
-
-
-def _code(found: Mapping[str, str], used: Mapping[str, Any]) -> str:
-    """Return the address of libraries, the user's modules, and files like weights."""
-    modules = [[m["module"], m["sha256"]] for m in used["modules"]]
-    own = [module for module in modules if module[0] != "__main__"]
-    return _hash({n: found.get(n) for n in COMPUTING}, own, used["files"])
 
 
 def _hash(*parts: object) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from faro.experiment import needs
 from faro.microscope import ReplayMicroscope
+from faro.reanalysis.parts import FOLLOWING
 from faro.run.stored import replayable_events
+from faro.run.summary import COMPLETED
 from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, open_run
 from faro.storage.adopting import (
     Adopted,
@@ -97,26 +99,11 @@ def assemble(
             done.n_errors += adopt_words(writer, part, piece.fov, FOLLOWING)
         said = {"fov": piece.fov, "addresses": piece.addresses, "failed": piece.failed}
         writer.record("reanalysed", **said)
-    writer.close(
-        {
-            "reason": "completed",
-            "n_cells": done.n_cells,
-            "n_errors": done.n_errors,
-            "linked": done.frames.linked + done.labels.linked,
-        }
-    )
+    writer.record("run_finished", reason=COMPLETED)
+    n_stacks = done.frames.linked + done.frames.stored
+    counts = {"n_stacks": n_stacks, "n_cells": done.n_cells, "n_errors": done.n_errors}
+    writer.close({"reason": COMPLETED, **counts, "n_stimulated": 0, "n_skipped": 0})
     return done
-
-
-FOLLOWING = (
-    "track",
-    "features",
-    "stimulate",
-    "reference_features",
-    "hardware",
-    "storage",
-)
-"""Stages whose errors are those of a ``follow`` task."""
 
 
 def _segment(name: str) -> tuple[str, ...]:

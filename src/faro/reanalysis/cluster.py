@@ -12,7 +12,7 @@ from faro.errors import MissingExtraError
 from faro.reanalysis.engines import EngineError
 from faro.reanalysis.task import Outcome, Task, attempt
 
-CONNECT_S: Final = 30
+CONNECT_S: Final = 30.0
 SPARE: Final = 2
 """Tasks for each worker, so that none waits for the next one."""
 
@@ -25,6 +25,8 @@ class DaskCluster:
     scheduler
         Its address, like ``"tcp://host:8786"``, the path of a scheduler file, or a
         cluster object, such as a ``LocalCluster`` or a ``SLURMCluster``.
+    connect_s
+        How long it may take to answer.
 
     Raises
     ------
@@ -34,7 +36,7 @@ class DaskCluster:
         If dask.distributed is not installed.
     """
 
-    def __init__(self, scheduler: Any) -> None:
+    def __init__(self, scheduler: Any, *, connect_s: float = CONNECT_S) -> None:
         try:
             from distributed import Client, as_completed  # noqa: PLC0415  optional
         except ImportError as error:
@@ -43,7 +45,7 @@ class DaskCluster:
         said = isinstance(scheduler, str) and scheduler.endswith(".json")
         where = {"scheduler_file": scheduler} if said else {"address": scheduler}
         try:
-            self._client = Client(**where, timeout=CONNECT_S)
+            self._client = Client(**where, timeout=connect_s)
         except (OSError, TimeoutError, ValueError) as error:
             problem = f"The dask scheduler {scheduler} does not answer: {error}."
             raise EngineError(
@@ -57,6 +59,10 @@ class DaskCluster:
         """Twice as many as there are threads on all workers now."""
         threads: dict[str, int] = self._client.nthreads()
         return SPARE * max(1, sum(threads.values()))
+
+    def wait_for_workers(self, n_workers: int) -> None:
+        """Return when so many workers are there; those that come later are used too."""
+        self._client.wait_for_workers(n_workers)
 
     def start(self, task: Task, /) -> None:
         """Take a task."""

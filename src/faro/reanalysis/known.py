@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from faro.model import FrameRole
-from faro.reanalysis.addresses import Addresses, addresses, code_address_of
+from faro.reanalysis.addresses import Addresses, Code, addresses
 from faro.run.stored import replayable_events
 from faro.run.stored_pipeline import recipe_of_run
 
@@ -43,9 +43,9 @@ def _live(run: Run, fov: int, frames: str) -> Addresses:
 
     Masks are left out: light that was late or waited for is no matter of frames alone.
     """
-    recipe, code = recipe_of_run(run), code_address_of(run)
+    recipe, code = recipe_of_run(run), Code.then(run)
     file = run.info.get("description", {}).get("experiment_file")
-    if recipe is None or not code or not file or not _complete(run, fov):
+    if recipe is None or code is None or not file or not _complete(run, fov):
         return Addresses()
     events, _ = replayable_events(run, light=True, fovs=(fov,))
     found = addresses(frames, recipe.words, code, events)

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from faro.model import RunNeeds, Stack
 
 ADDRESS = "address"
+FOLLOWING = (
+    "track",
+    "features",
+    "stimulate",
+    "reference_features",
+    "storage",
+)
+"""Stages whose errors are those of a ``follow`` task; missing frames are no errors."""
 
 
 class PartWriter(OmeZarrWriter):
@@ -78,6 +86,6 @@ def counts_of(path: Path, stage: str) -> tuple[int, int]:
     part = open_run(path)
     said = part.summary or {}
     errors = [line["stage"] for line in part.journal if line["kind"] == "error"]
-    of_labels = sum(named.startswith("segment") for named in errors)
-    n_errors = of_labels if stage == "segment" else len(errors) - of_labels
+    wanted = ("segment",) if stage == "segment" else FOLLOWING
+    n_errors = sum(named.startswith(wanted) for named in errors)
     return int(said.get("n_frames", said.get("n_stacks", 0))), n_errors

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from faro.reanalysis.addresses import (
     Addresses,
+    Code,
     addresses,
-    code_address,
     frames_address,
 )
 from faro.reanalysis.assembling import Piece
@@ -95,7 +95,7 @@ def planned(
         Where parts go.
     """
     words = recipe.resolved()
-    code = code_address(words)
+    code = Code.now(words)
     plans = []
     stored = {line["fov"] for line in base.journal if line["kind"] == "frame"}
     for fov in sorted(stored):

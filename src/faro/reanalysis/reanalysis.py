@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from faro.errors import Problem, RefusedError
+from faro.experiment import needs
 from faro.microscope import DMD, ReplayMicroscope
 from faro.reanalysis.assembling import Piece, assemble
 from faro.reanalysis.engines import Engine, Serial
@@ -341,8 +342,6 @@ def import_run(source: Run, path: Path) -> None:
     StorageError
         If it cannot be written.
     """
-    from faro.experiment import needs  # noqa: PLC0415
-
     events, _ = replayable_events(source, light=True)
     writer = OmeZarrWriter(path, durability="process")
     with ReplayMicroscope(source) as microscope:

@@ -86,9 +86,14 @@ def recipe_for(
             raise ExperimentError([Problem(PIPELINE, what, REMEDY)])
         return found
     recipe = PipelineRecipe(_as_words(pipeline.describe()), None, "the script")
-    if recipe.make().describe() != pipeline.describe():
-        what = "it cannot be made again from the names and parameters of its parts."
-        raise ExperimentError([Problem(PIPELINE, what, REMEDY)])
+    what = "it cannot be made again from the names and parameters of its parts."
+    problem = Problem(PIPELINE, what, REMEDY)
+    try:
+        same = recipe.make().describe() == pipeline.describe()
+    except ExperimentError as error:
+        raise ExperimentError([problem, *error.problems]) from error
+    if not same:
+        raise ExperimentError([problem])
     return recipe
 
 
