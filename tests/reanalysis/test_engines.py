@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from faro.reanalysis.cluster import DaskCluster
 from faro.reanalysis.engines import EngineError
 from faro.run.differences import differences
 from faro.storage import verify
+from faro.testing.posix import kill_group_hard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +160,7 @@ def killed_and_begun_again(
         time.sleep(wait_s)
         if process.poll() is not None:
             break
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_group_hard(process.pid)
         process.communicate()
         kills += 1
     return kills

@@ -49,7 +49,7 @@ def _live(run: Run, fov: int, frames: str) -> Addresses:
         return Addresses()
     events, _ = replayable_events(run, light=True, fovs=(fov,))
     found = addresses(frames, recipe.words, code, events)
-    if recipe.words.get("stimulator") is None:
+    if not (recipe.words.get("stimulator") or recipe.words.get("stimulators")):
         return found
     return replace(found, decide="")
 

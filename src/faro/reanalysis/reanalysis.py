@@ -184,7 +184,7 @@ class Reanalysis:
             remedy = f"This one is free: {next_free(self.path)}"
             problems.append(Problem("output", what, remedy))
         pipeline = self._recipe.make()
-        light = pipeline.stimulator is not None
+        light = bool(pipeline.deciders)
         events, _ = replayable_events(self._source, light=light)
         dmd = DMD(self._source.image_shape, np.eye(3)) if light else None
         with ReplayMicroscope(self._source, dmd=dmd) as microscope:

@@ -216,7 +216,7 @@ def _follow(
     )
     if task.tracks_from:
         pipeline.tracker = StoredTracks(open_run(task.tracks_from), task.fov)
-    light = pipeline.stimulator is not None
+    light = bool(pipeline.deciders)
     if not light:
         events = [event.replace(stim_channels=()) for event in events]
     labels = {m.name for m in pipeline.segmenters}
