@@ -151,7 +151,6 @@ def _as_words(described: Mapping[str, Any]) -> dict[str, Any]:
         "tracker": described["tracker"],
         "stimulator": described["stimulator"],
         "stimulators": described.get("stimulators") or None,
-        "stimulators": described.get("stimulators") or None,
         "z": described["z"],
     }
     return {name: value for name, value in words.items() if value is not None}
