@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -221,3 +222,35 @@ def test_positions_come_from_another_file_and_stay_in_the_run(tmp_path: Path) ->
         assert found == expected * 2
         held = prepared.document.shared["stage_positions"]
         assert [(p["x"], p["y"]) for p in held] == [p[:2] for p in expected]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import faro
+from faro.storage.writer import RunWriter
+
+def store_stack(self, stack, times):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+RunWriter.store_stack = store_stack
+faro.prepare(Path(sys.argv[1])).run()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a rig of POSIX signals")
+def test_a_run_killed_before_its_first_frame_has_all_of_its_provenance(
+    file: Path,
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(file)]
+    assert subprocess.run(command, check=False).returncode == -9
+    run = file.with_name("twice-run")
+    names = {p.name for p in (run / "provenance").iterdir()}
+    assert names == {"environment.json", "sources.json", COPY.name}
+    kept = run / COPY
+    said, _ = load_words(run)
+    assert read_data(kept) == said
+    assert prepare(kept).events == prepare(file).events
+    sources = json.loads((run / "provenance" / "sources.json").read_text("utf-8"))
+    assert [m["module"] for m in sources["modules"]] == ["brightest"]
+    assert json.loads((run / "run.json").read_text("utf-8"))["description"][KEY] == said

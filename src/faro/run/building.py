@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from faro.protocols import Sink
+    from faro.storage.writer import RunWriter
 
 MAY_BE_ZERO = frozenset({"max_failures_in_a_row"})
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
@@ -139,7 +139,7 @@ def limits_from(words: object) -> tuple[RunLimits, list[Problem]]:
     return (RunLimits() if problems else RunLimits(**values)), problems
 
 
-def writer_from(part: StoragePart, path: Path) -> Sink:
+def writer_from(part: StoragePart, path: Path) -> RunWriter:
     """Return the writer of the layout that a file names; nothing is created."""
     durability = part.durability
     if part.layout == "plate":

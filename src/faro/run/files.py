@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +75,7 @@ class Prepared:
     def controller(self, microscope: AbstractMicroscope, path: Path) -> Controller:
         """Return the controller of a run on an open microscope, stored at ``path``."""
         writer = writer_from(self.document.storage, path)
+        writer.keep(*_copy_of(self._stored_at(path)))
         return Controller(
             microscope,
             self.pipeline,
@@ -115,23 +115,24 @@ class Prepared:
             Before any light, with all problems.
         """
         path = (output or next_free(self.path)).absolute()
-        storage = self.document.storage.replace(path=str(path))
-        document = self.document.replace(storage=storage)
+        document = self._stored_at(path)
         notes = {
             "name": document.name or path.name,
             "notes": dict(document.notes),
             KEY: words_of(document, full=True),
         }
         with self.rig.open(hosted=hosted) as microscope:
-            try:
-                return self.controller(microscope, path).run_experiment(
-                    self.events,
-                    stim_mode=document.stim_mode,
-                    progress=progress,
-                    notes=notes,
-                )
-            finally:
-                _leave_copy(document, path)
+            return self.controller(microscope, path).run_experiment(
+                self.events,
+                stim_mode=document.stim_mode,
+                progress=progress,
+                notes=notes,
+            )
+
+    def _stored_at(self, path: Path) -> ExperimentFile:
+        """Return the file with the folder where the run is stored."""
+        storage = self.document.storage.replace(path=str(path))
+        return self.document.replace(storage=storage)
 
 
 def load_words(path: str | Path) -> tuple[dict[str, Any], Path]:
@@ -305,17 +306,9 @@ def _run_path(document: ExperimentFile, source: Path) -> Path:
     return source.parent / (named or f"{source.stem}-run")
 
 
-def _leave_copy(document: ExperimentFile, path: Path) -> None:
-    """Write the resolved file into a run folder that was made."""
-    if not (path / RUN_JSON).is_file():
-        return
-    target = path / COPY
-    target.parent.mkdir(exist_ok=True)
+def _copy_of(document: ExperimentFile) -> tuple[str, str]:
+    """Return name and content of the copy that lies in the run folder for people."""
     try:
-        text = text_of(document, "toml", full=True)
+        return COPY.name, text_of(document, "toml", full=True)
     except ExperimentError:  # TOML has no null
-        target = target.with_suffix(".json")
-        words = words_of(document, full=True)
-        text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
-    if not target.exists():
-        target.write_text(text, encoding="utf-8", newline="\n")
+        return COPY.with_suffix(".json").name, text_of(document, "json", full=True)

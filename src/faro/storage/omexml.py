@@ -110,9 +110,8 @@ def ome_xml_of_planes(
     for line in facts.lines:
         _planes(pixels, line, facts.format)
     root.append(image)
-    # TIFF takes ASCII.
-    text: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
-    return text
+    # As UTF-8: Bio-Formats does not understand references to characters, like &#181;.
+    return _text(root)
 
 
 def planes_text(line: Mapping[str, Any], form: SeriesFormat) -> bytes:

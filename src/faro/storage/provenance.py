@@ -15,14 +15,30 @@ if TYPE_CHECKING:
     from faro.storage.layout import RunLayout
 
 
-def write_provenance(layout: RunLayout, description: Mapping[str, Any]) -> None:
+def write_provenance(
+    layout: RunLayout, description: Mapping[str, Any], texts: Mapping[str, str]
+) -> None:
     """Write software, host, and the user's own code, on the device when this returns.
+
+    Each file is there whole or not at all.
+
+    Parameters
+    ----------
+    layout
+        Of the run.
+    description
+        What the run says of itself.
+    texts
+        Name to content of further files.
 
     Raises
     ------
     StorageError
         If it cannot be written.
     """
-    disk.make_folder(layout.environment.parent)
+    folder = layout.environment.parent
+    disk.make_folder(folder)
+    for name, text in texts.items():
+        disk.write_atomic(folder / name, text.encode())
     disk.write_atomic(layout.environment, document(environment()))
     disk.write_atomic(layout.sources, document(sources(description)))

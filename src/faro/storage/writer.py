@@ -89,11 +89,16 @@ class RunWriter(ABC):
         self._parts: OpenParts | None = None
         self._hold: Hold | None = None
         self._closed = False
+        self._texts: dict[str, str] = {}
 
     @property
     def path(self) -> Path:
         """The run folder, absolute."""
         return self._layout.path
+
+    def keep(self, name: str, text: str) -> None:
+        """Have a file lie in ``provenance`` from the start; before `open`."""
+        self._texts[name] = text
 
     def problems(self, needs: RunNeeds) -> Sequence[Problem]:
         """Return why a run cannot be written here; nothing is created.
@@ -138,7 +143,7 @@ class RunWriter(ABC):
         with suppress(StorageError):
             self._hold = Hold(layout.path)
         journal = Journal(layout.journal, self._durability)
-        write_provenance(layout, description)
+        write_provenance(layout, description, self._texts)
         about: dict[str, Any] = {"uuid": run_uuid, "created": created}
         tree = self._image_tree(needs, **about)
         images = ImageStore(tree, needs, **about)
@@ -172,7 +177,7 @@ class RunWriter(ABC):
             told = told_by(JournalReader(layout.journal).lines())
             done = list(cleared(layout, told))
             if not layout.sources.exists():
-                write_provenance(layout, info["description"])
+                write_provenance(layout, info["description"], self._texts)
             needs, run_uuid = needs_from(info["needs"]), info["uuid"]
             about: dict[str, Any] = {"uuid": run_uuid, "created": info["created"]}
             tree = self._image_tree(needs, **about)
