@@ -149,10 +149,10 @@ def test_rubbish_among_the_events_is_refused_and_the_run_goes_on(
     assert isinstance(raw.told(), say.Refused)
     raw.runs.connection.send_bytes(b"rubbish")
     assert isinstance(raw.told(), say.Refused)
-    raw.runs.send(say.Free(ring=ring.ring, slots=(0, 99)))
+    lie = say.Free(ring=ring.ring, slots=(0, 99))
     raw.runs.send(say.End(run=99))
-    raw.runs.send(say.Event(run=99, number=1, event={}))
-    raw.runs.send(say.Event(run=1, number=8, event={"exposure": 1.0}))
+    raw.runs.send(say.Event(run=99, number=1, event={}, freed=lie))
+    raw.runs.send(say.Event(run=1, number=8, event={"exposure": 1.0}, freed=lie))
     frame = raw.told()
     assert isinstance(frame, say.FrameHead)
     assert frame.number == 8
@@ -160,8 +160,32 @@ def test_rubbish_among_the_events_is_refused_and_the_run_goes_on(
     np.testing.assert_array_equal(pixels, np.ones((48, 64), np.uint16))
     assert raw.told() == say.Next(run=1)
     raw.runs.send(say.End(run=1))
-    assert raw.told() == say.Finished(run=1)
+    last = raw.told()
+    assert isinstance(last, say.Finished)
+    assert (last.run, last.error) == (1, None)
     reader.close()
+
+
+def test_a_client_that_gives_no_slot_back_gets_a_new_ring(raw: RawHost) -> None:
+    assert raw.ask(id=1, verb="run_mda", run=3).error is None
+    rings, frames, number = [], 0, 0
+    while frames < 10:
+        message = raw.told()
+        if isinstance(message, say.NewRing):
+            rings.append(ReadRing(message.ring, message.slots, message.slot_bytes))
+            raw.runs.send(say.Attached(ring=message.ring))
+        elif isinstance(message, say.Next):
+            number += 1
+            raw.runs.send(say.Event(run=3, number=number, event={"exposure": 1.0}))
+        else:
+            assert isinstance(message, say.FrameHead)
+            frames += 1
+    assert rings
+    raw.told()
+    raw.runs.send(say.End(run=3))
+    assert isinstance(raw.told(), say.Finished)
+    for ring in rings:
+        ring.close()
 
 
 def test_many_calls_at_once_are_all_answered(raw: RawHost) -> None:

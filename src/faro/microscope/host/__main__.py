@@ -16,14 +16,15 @@ from faro.logs import LOGGER_NAME, JsonLines
 from faro.microscope.host import messages as say
 from faro.microscope.host.ending import Ending
 from faro.microscope.host.platform import take_signals, this_platform
-from faro.microscope.host.service import LogRelay, Service, instrument_of
+from faro.microscope.host.relay import LogRelay
+from faro.microscope.host.service import Service, instrument_of
 from faro.microscope.host.spec import microscope_class
 from faro.microscope.host.wire import Channel
 
 if TYPE_CHECKING:
     from faro.microscope.abstract import AbstractMicroscope
     from faro.microscope.host.platform import Platform
-    from faro.microscope.host.wire import LocalConnection
+    from faro.system.waiting import LocalConnection
 
 logger = logging.getLogger(LOGGER_NAME)
 
@@ -100,16 +101,17 @@ def main() -> None:
 
     def leave(code: int) -> None:
         for relay in relays:
-            relay.drain()
+            relay.flush()
         os._exit(code)
 
     ending = Ending(start.start_s, leave)
     take_signals(platform, ending.request)
     _watch(platform, start.client_pid, ending)
     calls, runs = _connect(start, platform, ending)
-    relays.append(LogRelay(calls))
-    logger.addHandler(relays[0])
-    service = Service(calls, runs, ending)
+    relay = LogRelay(calls)
+    relays.append(relay)
+    logger.addHandler(relay)
+    service = Service(calls, runs, ending, relay)
     threading.Thread(target=service.serve, name="faro-host", daemon=True).start()
     try:
         microscope = _build(start, ending)
@@ -117,6 +119,7 @@ def main() -> None:
         instrument = instrument_of(microscope)
     except BaseException as error:
         logger.exception("%s could not be built", start.spec)
+        relay.flush()
         calls.send(say.Reply(id=0, error=say.ErrorNote.of(error)))
         ending.request("the microscope could not be built")
     else:

@@ -88,6 +88,7 @@ class Follower:
         while True:
             message = self._receive()
             if isinstance(message, say.Finished):
+                self._link.log.wait_for(message.log_lines)
                 note = message.error
                 return None if note is None else note.error(self._link.place)
             if isinstance(message, say.Next):
@@ -119,11 +120,10 @@ class Follower:
     def _give_next(self, feed: Feed[useq.MDAEvent]) -> None:
         if self._error is not None:
             return
-        self._tell_freed()
         try:
             event = next(feed)
             self._number += 1
-            message, raw = event_message(event, self._run, self._number)
+            message, raw = event_message(event, self._run, self._number, self._freed())
         except StopIteration:
             self._link.runs.send(say.End(run=self._run))
             return
@@ -137,11 +137,12 @@ class Follower:
 
     # --------------------------------------------------------------------- frames
 
-    def _tell_freed(self) -> None:
-        """Give slots back; before every event, for the host needs them after it."""
+    def _freed(self) -> say.Free | None:
+        """Return slots to give back: with every event, for the host needs them then."""
         slots = self._ring.freed() if self._ring is not None else []
-        if self._ring is not None and slots:
-            self._link.runs.send(say.Free(ring=self._ring.name, slots=tuple(slots)))
+        if self._ring is None or not slots:
+            return None
+        return say.Free(ring=self._ring.name, slots=tuple(slots))
 
     def _open_ring(self, message: say.NewRing) -> None:
         old = self._ring
@@ -208,9 +209,9 @@ class Follower:
 
 
 def event_message(
-    event: useq.MDAEvent, run: int, number: int
+    event: useq.MDAEvent, run: int, number: int, freed: say.Free | None = None
 ) -> tuple[say.Event, bytes]:
-    """Return ``event`` as a message and the raw bytes of its mask.
+    """Return ``event``, and slots to give back, as a message; and its mask's bytes.
 
     Raises
     ------
@@ -236,5 +237,5 @@ def event_message(
             raw = pixels.tobytes()
             known |= {"shape": pixels.shape, "dtype": pixels.dtype.name}
         slm = say.Slm.model_validate(known)
-    message = say.Event(run=run, number=number, event=fields, slm=slm)
+    message = say.Event(run=run, number=number, event=fields, slm=slm, freed=freed)
     return message, raw

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from faro.errors import FaroError, HardwareError, RunStateError
 from faro.microscope.host import messages as say
+from faro.microscope.host.host_log import HostLog
 from faro.microscope.host.launch import exit_code, remove, tail
 from faro.microscope.host.wire import WireError
 
@@ -45,11 +46,19 @@ class HostLink:
     ----------
     launched
         The host, and the connections to it.
+
+    Attributes
+    ----------
+    runs
+        The connection of runs.
+    log
+        What the host logs.
     """
 
     def __init__(self, launched: Launched) -> None:
         self._launched = launched
         self.runs = launched.runs
+        self.log = HostLog(launched.log_path)
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._pending: dict[int, _Pending] = {}
@@ -139,7 +148,11 @@ class HostLink:
         return self._closing
 
     def lost(self) -> FaroError:
-        """Return the error that says that, and how, the host ended."""
+        """Return the error that says that, and how, the host ended.
+
+        The host must have hung up; its last log lines are written first.
+        """
+        self._gone.wait(LOOK_S)
         if self._report is not None:
             problem = "This microscope was shut down."
             return RunStateError(problem, remedy="Make a new one.")
@@ -159,7 +172,6 @@ class HostLink:
         try:
             self._launched.calls.send(request)
         except OSError as error:
-            self._gone.wait(LOOK_S)
             raise self.lost() from error
 
     def _wait(self, pending: _Pending, wait_s: float) -> None:
@@ -191,8 +203,8 @@ class HostLink:
         except WireError:
             logger.exception("An answer of %s was not understood.", self.place)
             return
-        if isinstance(answer, say.LogLine):
-            _log_here(answer)
+        if isinstance(answer, say.LogLines):
+            self.log.take(answer)
             return
         with self._lock:
             pending = self._pending.get(-1 if answer.id is None else answer.id)
@@ -203,7 +215,10 @@ class HostLink:
         pending.done.set()
 
     def _hung_up(self) -> None:
-        self._gone.set()
+        try:
+            self.log.read_up()
+        finally:
+            self._gone.set()
         if not self._closing:
             logger.error("%s is gone. The sample may not be dark.", self.place)
         with self._lock:
@@ -247,20 +262,3 @@ class HostLink:
             remove(self._launched.folder)
         else:
             logger.error("The log of %s stays: %s", self.place, self.log_path)
-
-
-def _log_here(line: say.LogLine) -> None:
-    """Write a line of the host's log into the log of this process."""
-    target = logging.getLogger(line.logger)
-    if not target.isEnabledFor(line.level):
-        return
-    facts = {
-        "name": line.logger,
-        "levelno": line.level,
-        "levelname": logging.getLevelName(line.level),
-        "msg": "%s",
-        "args": (line.message,),
-        "created": line.created,
-        "threadName": f"host:{line.thread}",
-    }
-    target.handle(logging.makeLogRecord(facts))

@@ -31,11 +31,15 @@ class ErrorNote(Schema):
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorNote:
-        """Return what ``error`` says."""
+        """Return what ``error`` says; never raises, for somebody waits for it."""
         kind = type(error).__name__
-        if isinstance(error, FaroError):
-            return cls(kind=kind, problem=error.problem, remedy=error.remedy)
-        return cls(kind=kind, problem=f"{kind}: {error}")
+        try:
+            if isinstance(error, FaroError):
+                return cls(kind=kind, problem=error.problem, remedy=error.remedy)
+            return cls(kind=kind, problem=f"{kind}: {error}")
+        except Exception as failed:  # noqa: BLE001  whatever its __str__ does
+            how = type(failed).__name__
+            return cls(kind=kind, problem=f"{kind} (its text raised {how}).")
 
     def error(self, where: str) -> FaroError:
         """Return it as an error of this process."""
@@ -134,7 +138,6 @@ class Reply(Schema):
 class LogLine(Schema):
     """One record of the host's log."""
 
-    kind: Literal["log"] = "log"
     created: float
     level: int
     logger: str
@@ -142,7 +145,14 @@ class LogLine(Schema):
     message: str
 
 
-Answer: TypeAlias = Annotated[Reply | LogLine, Field(discriminator="kind")]
+class LogLines(Schema):
+    """What the host logged since the last of these, the oldest first."""
+
+    kind: Literal["log"] = "log"
+    lines: tuple[LogLine, ...]
+
+
+Answer: TypeAlias = Annotated[Reply | LogLines, Field(discriminator="kind")]
 ANSWERS: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
@@ -161,14 +171,22 @@ class Slm(Schema):
     )
 
 
+class Free(Schema):
+    """Slots whose frames nobody reads any more."""
+
+    ring: Text
+    slots: tuple[NonNegativeInt, ...]
+
+
 class Event(Schema):
-    """One event; a mask follows as raw bytes."""
+    """One event, and the slots that are free again; a mask follows as raw bytes."""
 
     kind: Literal["event"] = "event"
     run: int
     number: int
     event: Objects
     slm: Slm | None = None
+    freed: Free | None = None
 
 
 class End(Schema):
@@ -186,14 +204,6 @@ class Failed(Schema):
     error: ErrorNote
 
 
-class Free(Schema):
-    """Nobody reads the frames in these slots any more."""
-
-    kind: Literal["free"] = "free"
-    ring: Text
-    slots: tuple[NonNegativeInt, ...]
-
-
 class Attached(Schema):
     """A ring was opened; its name is not needed any more."""
 
@@ -201,9 +211,7 @@ class Attached(Schema):
     ring: Text
 
 
-Fed: TypeAlias = Annotated[
-    Event | End | Failed | Free | Attached, Field(discriminator="kind")
-]
+Fed: TypeAlias = Annotated[Event | End | Failed | Attached, Field(discriminator="kind")]
 FED: TypeAdapter[Fed] = TypeAdapter(Fed)
 
 
@@ -254,11 +262,12 @@ class Refused(Schema):
 
 
 class Finished(Schema):
-    """The acquisition has ended."""
+    """The acquisition has ended; that many log lines were sent by then."""
 
     kind: Literal["finished"] = "finished"
     run: int
     error: ErrorNote | None = None
+    log_lines: NonNegativeInt = 0
 
 
 Told: TypeAlias = Annotated[

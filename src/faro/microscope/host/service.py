@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import queue
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +21,9 @@ if TYPE_CHECKING:
 
     import useq
 
-    from faro.microscope.abstract import AbstractMicroscope
+    from faro.microscope.abstract import AbstractMicroscope, RunThread
     from faro.microscope.host.ending import Ending
+    from faro.microscope.host.relay import LogRelay
     from faro.microscope.host.wire import Channel
     from faro.model import HardwareFacts
     from faro.model.frame import PixelArray
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_CALLS = 32
-MAX_LOG_LINES = 2000
-FLUSH_S = 0.5
 
 
 class Service:
@@ -47,12 +44,18 @@ class Service:
         The two connections.
     ending
         Asked to end the process when the client is gone, or wants it.
+    relay
+        Sends the log; what a call or a run logged comes before its end is told.
     """
 
     def __init__(
-        self, calls: Channel[say.Request], runs: Channel[say.Fed], ending: Ending
+        self,
+        calls: Channel[say.Request],
+        runs: Channel[say.Fed],
+        ending: Ending,
+        relay: LogRelay,
     ) -> None:
-        self._calls, self._ending = calls, ending
+        self._calls, self._ending, self._relay = calls, ending, relay
         self._given: AbstractMicroscope | None = None
         self._slots = FrameSlots(runs)
         self._run: HostedRun | None = None
@@ -117,8 +120,10 @@ class Service:
             self._refuse_at_the_end()
             value = self._do(request)
             self._refuse_at_the_end()
+            self._relay.flush()
         except Exception as error:
             logger.exception("%s failed", request.verb)
+            self._relay.flush()
             self._send(say.Reply(id=request.id, error=say.ErrorNote.of(error)))
         else:
             self._send(say.Reply(id=request.id, value=value))
@@ -172,18 +177,43 @@ class Service:
             run = HostedRun(number, self._slots, _frame_bytes(self._microscope.facts()))
             self._run = run
             try:
-                thread = self._microscope.run_mda(run)
+                self._begin(run)
             except BaseException:
                 self._run = None
                 raise
 
-        def follow() -> None:
-            thread.join()
-            self._run = None
-            note = None if thread.error is None else say.ErrorNote.of(thread.error)
-            run.finished(note)
+    def _begin(self, run: HostedRun) -> None:
+        """Start the acquisition, and a thread that tells of its end."""
+        thread = self._microscope.run_mda(run)
+        try:
+            threading.Thread(
+                target=self._follow,
+                args=(thread, run),
+                name="faro-host-run",
+                daemon=True,
+            ).start()
+        except BaseException:
+            run.close()
+            self._microscope.cancel_mda()
+            raise
 
-        threading.Thread(target=follow, name="faro-host-run", daemon=True).start()
+    def _follow(self, thread: RunThread, run: HostedRun) -> None:
+        """Tell the client when, and how, the acquisition has ended, whatever happens.
+
+        The sample was made dark by then, and the log of that was sent.
+        """
+        note: say.ErrorNote | None = None
+        try:
+            thread.join()
+            if thread.error is not None:
+                note = say.ErrorNote.of(thread.error)
+        except BaseException as error:
+            logger.exception("The end of a run could not be told as it is.")
+            note = say.ErrorNote.of(error)
+        finally:
+            self._run = None
+            self._relay.flush()
+            run.finished(note, self._relay.told)
 
     def _frame(
         self, pixels: PixelArray, event: useq.MDAEvent, metadata: Mapping[str, Any]
@@ -230,51 +260,3 @@ def _frame_bytes(facts: HardwareFacts) -> int:
         return 0
     height, width = facts.image_shape
     return int(height * width * np.dtype(facts.image_dtype).itemsize)
-
-
-class LogRelay(logging.Handler):
-    """Sends the log of the host to its client too; lines are dropped, never waited for.
-
-    Parameters
-    ----------
-    calls
-        The connection of calls.
-    """
-
-    def __init__(self, calls: Channel[say.Request]) -> None:
-        super().__init__(logging.INFO)
-        self._channel = calls
-        self._lines: queue.Queue[say.LogLine | None] = queue.Queue(MAX_LOG_LINES)
-        self._thread = threading.Thread(
-            target=self._work, name="faro-host-log", daemon=True
-        )
-        self._thread.start()
-
-    def emit(self, record: logging.LogRecord) -> None:  # noqa: D102  inherited
-        message = record.getMessage()
-        if record.exc_info:
-            message = (
-                f"{message}\n{logging.Formatter().formatException(record.exc_info)}"
-            )
-        line = say.LogLine(
-            created=record.created,
-            level=record.levelno,
-            logger=record.name,
-            thread=record.threadName or "",
-            message=message,
-        )
-        with suppress(queue.Full):
-            self._lines.put_nowait(line)
-
-    def drain(self) -> None:
-        """Send what there is, for a short while at most."""
-        with suppress(queue.Full):
-            self._lines.put_nowait(None)
-        self._thread.join(FLUSH_S)
-
-    def _work(self) -> None:
-        while (line := self._lines.get()) is not None:
-            try:
-                self._channel.send(line)
-            except OSError:
-                return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from multiprocessing import Pipe, connection
+from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from faro.errors import HardwareError
 from faro.microscope.host import messages as say
 from faro.microscope.host.ring import WrittenRing
 from faro.microscope.host.wire import WireError
+from faro.system.waiting import readiness
 
 if TYPE_CHECKING:
     from faro.microscope.host.wire import Channel
@@ -105,6 +106,7 @@ class HostedRun:
         self._frame_bytes = frame_bytes
         self._closed = False
         self._woken, self._waker = Pipe(duplex=False)
+        self._readiness = readiness(self._channel.connection, self._woken)
 
     # --------------------------------------------------------------------- events
 
@@ -145,7 +147,7 @@ class HostedRun:
     def _receive(self) -> tuple[say.Fed, bytes]:
         """Return the next message; notes freed slots, raises what the client raised."""
         while True:
-            connection.wait([self._channel.connection, self._woken])
+            self._readiness.wait()
             if self._closed:
                 raise _RunOverError
             try:
@@ -155,8 +157,8 @@ class HostedRun:
                 continue
             if isinstance(message, say.Failed) and message.run == self.number:
                 raise message.error.error(CLIENT)
-            if isinstance(message, say.Free):
-                self._slots.freed(message)
+            if isinstance(message, say.Event) and message.freed is not None:
+                self._slots.freed(message.freed)
             return message, raw
 
     # --------------------------------------------------------------------- frames
@@ -164,43 +166,54 @@ class HostedRun:
     def frame(
         self, pixels: PixelArray, event: useq.MDAEvent, metadata: Mapping[str, Any]
     ) -> None:
-        """Hand over one frame (Y, X); waits while every slot is in use."""
+        """Hand over one frame (Y, X)."""
         try:
-            if not self._slots.fits(pixels.nbytes):
-                self._new_ring(pixels.nbytes)
-            slot = self._free_slot()
+            slot = self._free_slot(pixels.nbytes)
         except _RunOverError:
             problem = "The run was cancelled before the frame was handed over."
             self.missing(event, HardwareError(problem, remedy=""))
             return
         ring = self._slots.ring
         ring.write(slot, pixels)
-        head = {
-            "number": int(event.metadata.get(NUMBER, 0)),
-            "ring": ring.name,
-            "slot": slot,
-            "shape": pixels.shape,
-            "dtype": pixels.dtype.name,
-            "metadata": {str(key): plain(value) for key, value in metadata.items()},
-        }
-        self._channel.send(say.FrameHead.model_validate(head))
+        head = say.FrameHead.model_construct(  # the client validates it
+            number=int(event.metadata.get(NUMBER, 0)),
+            ring=ring.name,
+            slot=slot,
+            shape=pixels.shape,
+            dtype=pixels.dtype.name,
+            metadata={str(key): plain(value) for key, value in metadata.items()},
+        )
+        self._channel.send(head)
 
     def missing(self, event: useq.MDAEvent, error: Exception) -> None:
         """Tell that ``event`` gave no frame."""
         number = int(event.metadata.get(NUMBER, 0))
         self._channel.send(say.Missing(number=number, error=say.ErrorNote.of(error)))
 
-    def finished(self, error: say.ErrorNote | None) -> None:
-        """Tell that the acquisition has ended; the last word of a run."""
+    def finished(self, error: say.ErrorNote | None, log_lines: int) -> None:
+        """Tell that the acquisition has ended; the last word of a run.
+
+        ``log_lines`` is how many lines of the log the client was sent by then.
+        """
+        last = say.Finished(run=self.number, error=error, log_lines=log_lines)
         with suppress(OSError):
-            self._channel.send(say.Finished(run=self.number, error=error))
+            self._channel.send(last)
         self._closed = True
         self._woken.close()
         self._waker.close()
 
-    def _free_slot(self) -> int:
-        while (slot := self._slots.ring.take()) is None:
-            self._receive()
+    def _free_slot(self, n_bytes: int) -> int:
+        """Return a slot for a frame, in a new ring if it fits into none that is free.
+
+        A client that gives slots back as it should leaves one free, always.
+        """
+        slot = self._slots.ring.take() if self._slots.fits(n_bytes) else None
+        if slot is None:
+            self._new_ring(n_bytes)
+            slot = self._slots.ring.take()
+        if slot is None:
+            problem = "A new ring has no free slot."
+            raise HardwareError(problem, remedy="")
         return slot
 
     def _new_ring(self, frame_bytes: int) -> None:

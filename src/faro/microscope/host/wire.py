@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from faro.errors import FaroError
+from faro.system.waiting import readiness
 
 if TYPE_CHECKING:
-    import sys
-    from multiprocessing.connection import Connection
-    from typing import TypeAlias
-
-    if sys.platform == "win32":
-        from multiprocessing.connection import PipeConnection
-
-        LocalConnection: TypeAlias = Connection[Any, Any] | PipeConnection[Any, Any]
-    else:
-        LocalConnection: TypeAlias = Connection[Any, Any]
-
     from faro.model import Schema
+    from faro.system.waiting import LocalConnection
 
 T = TypeVar("T")
 
@@ -81,6 +72,7 @@ class Channel(Generic[T]):
     def __init__(self, connection: LocalConnection, incoming: TypeAdapter[T]) -> None:
         self.connection, self._incoming = connection, incoming
         self._lock = threading.Lock()
+        self._readiness = readiness(connection)
 
     def send(self, message: Schema, raw: bytes = b"") -> None:
         """Send one message; raises OSError if the other side is gone."""
@@ -111,7 +103,7 @@ class Channel(Generic[T]):
 
     def ready(self, wait_s: float) -> bool:
         """Return whether a message is there, within ``wait_s``; OSError if gone."""
-        return self.connection.poll(wait_s)
+        return self._readiness.wait(wait_s)
 
     def close(self) -> None:
         """Hang up."""

@@ -1,0 +1,1 @@
+"""The one seam to the operating system, with a side for Windows and one for POSIX."""
