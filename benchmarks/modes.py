@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--fovs", type=int, default=32)
     parser.add_argument("--timepoints", type=int, default=3)
     parser.add_argument("--workers", type=int, default=16)
-    parser.add_argument("--modes", nargs="*", default=list(PROMISED))
+    parser.add_argument("--modes", nargs="*", default=["current", *PROMISED])
     given = parser.parse_args()
     for mode in given.modes:
         busy(mode, given.fovs, given.timepoints, given.workers)

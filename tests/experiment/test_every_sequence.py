@@ -27,7 +27,7 @@ from faro.model import FrameRole
 if TYPE_CHECKING:
     from faro.experiment import RTMEvent
 
-MODES = st.sampled_from(["current", "previous"])
+MODES = st.sampled_from(["current", "previous", "interleaved"])
 ORDERS = st.sampled_from(["tpcz", "ptcz", "tpgcz"])
 EXPOSURES = st.none() | st.integers(1, 500)
 COORDINATES = st.none() | st.integers(-50, 50)
@@ -157,7 +157,7 @@ def test_light_and_references_are_where_they_should_be_and_nowhere_else(
     n = sequence.n_timepoints
     expected: Counter[tuple[Any, ...]] = Counter()
     before = {t: t - 1 for t in range(1, n)}
-    masks = {t: t for t in range(n)} if stim_mode == "current" else before
+    masks = before if stim_mode == "previous" else {t: t for t in range(n)}
     for fov in range(max(1, len(said["stage_positions"]))):
         for t, exposure in lit(said, n).items():
             for c in said["stim_channels"] if t in masks else ():
@@ -181,8 +181,12 @@ def test_light_and_references_are_where_they_should_be_and_nowhere_else(
 def test_the_roles_of_one_moment_come_in_the_order_of_the_mode(
     said: Words, stim_mode: str
 ) -> None:
-    modes = {"current": "image stim ref", "previous": "stim image ref"}
-    rank = {role: i for i, role in enumerate(modes[stim_mode].split())}
+    modes = {
+        "current": {"image": 0, "stim": 1, "ref": 2},
+        "previous": {"stim": 0, "image": 1, "ref": 2},
+        "interleaved": {"image": 0, "stim": 1, "ref": 1},
+    }
+    rank = modes[stim_mode]
     moments: dict[tuple[int, int], list[PlannedEvent]] = {}
     for planned in plan(RTMSequence(**said), stim_mode=stim_mode):
         moments.setdefault((planned.fov, planned.timestep), []).append(planned)
@@ -207,7 +211,7 @@ def test_a_mask_is_decided_before_the_light_that_waits_for_it(
         if planned.role is FrameRole.STIM:
             assert planned.mask_from in imaged
             current = (planned.fov, planned.timestep)
-            assert (planned.mask_from == current) == (stim_mode == "current")
+            assert (planned.mask_from == current) == (stim_mode != "previous")
 
 
 @given(words())

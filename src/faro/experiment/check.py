@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faro.errors import Problem
-from faro.experiment.plan import STIM_MODES, plan, stim_mode_problem
+from faro.experiment.plan import plan, stim_mode_problem
 from faro.experiment.refusal import nearest
 from faro.experiment.survey import survey
+from faro.experiment.visits import STIM_MODES, interleaving_problems
 from faro.experiment.waiting import wait_problems
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def check(
     events
         The experiment.
     stim_mode
-        ``"current"`` or ``"previous"``.
+        As for `faro.experiment.plan`.
     facts
         What the instrument can do.
     masked
@@ -69,6 +70,8 @@ def check(
         problems += _exposure_problems(role, used, facts)
         problems += _power_problems(role, used, facts)
     problems += _binning_problems(found, facts)
+    if stim_mode == "interleaved":
+        problems += interleaving_problems(listed)
     if facts.stage_limits_um and stim_mode in STIM_MODES:
         problems += _stage_problems(listed, stim_mode, facts)
     if facts.image_shape is None:

@@ -252,7 +252,8 @@ class ExperimentFile(Schema):
         For the record.
     stim_mode
         ``"current"``: light by the mask of the same timepoint; ``"previous"``: by the
-        mask of the one before.
+        mask of the one before; ``"interleaved"``: by that of the same timepoint, when
+        all positions of the timepoint have been imaged.
     modules
         Folder in which import paths are looked up besides the installed packages, from
         the folder of the file; by default that folder itself.
@@ -282,7 +283,7 @@ class ExperimentFile(Schema):
     schema_version: Literal[1] = 1
     name: str | None = None
     notes: Plain = Field(default_factory=dict)
-    stim_mode: Literal["current", "previous"] = "current"
+    stim_mode: Literal["current", "previous", "interleaved"] = "current"
     modules: str | None = None
     microscope: AnyRig
     sequence: Words | None = None

@@ -12,6 +12,7 @@ name = "my first feedback experiment"
 
 # "current": image, wait for the mask of this timepoint, then light.
 # "previous": light by the mask of the timepoint before, then image.
+# "interleaved": image all positions, then light by the masks of this timepoint.
 stim_mode = "current"
 
 [microscope]

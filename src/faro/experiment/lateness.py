@@ -81,7 +81,7 @@ def play(
             start = Round(event.timestep, event.planned_s, now_s - shift_s)
             rounds.setdefault(event.planned_s, start).n_fovs += 1
         begun_s = now_s
-        if event.first and last_fov not in (None, event.fov):
+        if last_fov not in (None, event.fov):
             now_s += times.stage_s
         last_fov = event.fov
         if event.mask_from is not None:
@@ -110,7 +110,7 @@ def schedule_problems(
     times
         How long the steps take; None counts the exposures only.
     stim_mode
-        ``"current"`` or ``"previous"``.
+        As for `faro.experiment.plan`.
     exposures_take_time
         Whether an exposure of 100 ms takes 100 ms.
     """

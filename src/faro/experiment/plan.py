@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from faro.errors import Problem
 from faro.experiment.event import WAIT_KEY, middle
 from faro.experiment.refusal import ExperimentError, nearest
-from faro.model import FrameRole
+from faro.experiment.visits import IMAGE, REF, STIM, STIM_MODES, visits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
     from faro.experiment.channel import Channel
     from faro.experiment.event import Micrometres, RTMEvent, Seconds
+    from faro.experiment.visits import Visit
+    from faro.model import FrameRole
 
     PositionUm: TypeAlias = tuple[
         Micrometres | None, Micrometres | None, Micrometres | None
     ]
 
-STIM_MODES = ("current", "previous")
-"""Whether light follows the mask of the same timepoint, or of the one before."""
-
 STAY: PositionUm = (None, None, None)
-IMAGE, STIM, REF = FrameRole.IMAGE, FrameRole.STIM, FrameRole.REF
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class PlannedEvent:
     metadata
         What the experiment says about the event.
     first
-        Whether it is the first at this moment and place.
+        Whether it is the first of its event.
     pos_name
         Name of the position.
     last
@@ -110,6 +108,9 @@ def plan(
     The order of ``events`` is kept. ``"current"``: image, then light by the mask of
     this timepoint, then reference. ``"previous"``: light by the mask of the timepoint
     of this position before, if there is one, then image, then reference.
+    ``"interleaved"``: image and reference at all positions of a timepoint that have
+    one planned start, then light by the masks of this timepoint, in the same order;
+    a position without light is not visited again, and a wait begins a new round.
 
     Raises
     ------
@@ -125,34 +126,14 @@ def plan(
     """
     if stim_mode not in STIM_MODES:
         raise ExperimentError([stim_mode_problem(stim_mode)])
-    return _shuttered(_plan(events, stim_mode))
+    stays = visits(events, stim_mode)
+    return _shuttered(shot for visit in stays for shot in _exposures(visit))
 
 
 def stim_mode_problem(stim_mode: str) -> Problem:
     """Return what is wrong with an unknown mode."""
     what = f"there is no mode {stim_mode!r}."
     return Problem("stim_mode", what, nearest(stim_mode, STIM_MODES))
-
-
-def _plan(events: Iterable[RTMEvent], stim_mode: str) -> Iterator[PlannedEvent]:
-    """Yield the exposures; remembers the last timestep of each position."""
-    last: dict[int, int] = {}
-    planned_s = 0.0
-    for event in events:
-        if event.min_start_time is not None:
-            planned_s = event.min_start_time
-        before = last.get(event.fov)
-        last[event.fov] = event.timestep
-        if stim_mode == "current":
-            roles = [IMAGE, STIM, REF]
-            decided = event.timestep
-        elif before is None:
-            roles = [IMAGE, REF]
-            decided = event.timestep
-        else:
-            roles = [STIM, IMAGE, REF]
-            decided = before
-        yield from _exposures(event, roles, planned_s, (event.fov, decided))
 
 
 def _shuttered(planned: Iterable[PlannedEvent]) -> Iterator[PlannedEvent]:
@@ -189,20 +170,16 @@ class _Shot:
     autofocus: bool = False
 
 
-def _exposures(
-    event: RTMEvent,
-    roles: list[FrameRole],
-    planned_s: Seconds,
-    decided: tuple[int, int],
-) -> Iterator[PlannedEvent]:
-    """Yield the exposures of one event, role by role."""
+def _exposures(visit: Visit) -> Iterator[PlannedEvent]:
+    """Yield the exposures of one visit, role by role."""
+    event = visit.event
     by_role = {
         IMAGE: event.channels,
         STIM: event.stim_channels,
         REF: event.ref_channels,
     }
-    begun = _Begun(event, planned_s)
-    for role in roles:
+    begun = _Begun(event, visit.planned_s, first=not visit.again)
+    for role in visit.roles:
         channels = by_role[role]
         planes = _planes_of(event, channels) if role is IMAGE else ((),) * len(channels)
         shots = _shots(event, planes) if role is IMAGE else _single(len(channels))
@@ -213,7 +190,7 @@ def _exposures(
             yield replace(
                 begun.exposure(role, channels[index], planes[index], shot),
                 n_channels=len(channels),
-                mask_from=decided if role is STIM else None,
+                mask_from=visit.decided if role is STIM else None,
                 last=number == len(shots) - 1,
                 row=row,
                 n_rows=n_rows,

@@ -107,19 +107,40 @@ class Assembler:
         self._buffers = StackBuffers()
         self._unfinished: dict[StackKey, dict[int, _Part]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
-        self._started_s = self._lateness_s = self._last_s = 0.0
+        self._last_s = 0.0
+        self._begun: dict[int, dict[str, float]] = {}
         self._acquired_s_of: dict[int, tuple[int, float]] = {}
+
+    @property
+    def n_unfinished(self) -> int:
+        """Stacks of which some frames have come, and not all."""
+        return len(self._unfinished)
 
     def started(self, event: PlannedEvent, started_s: float, lateness_s: float) -> None:
         """Note when the first event of a FOV and timepoint began, and how late."""
-        self._started_s, self._lateness_s = started_s, lateness_s
-        moved = zip(event.position_um, self._position_um, strict=True)
-        self._position_um = tuple(b if a is None else a for a, b in moved)
+        times = {"started_s": started_s, "lateness_s": lateness_s}
+        self._begun[event.fov] = times
 
     def expect(self, seq: int, event: PlannedEvent) -> None:
-        """Note that event number ``seq`` is under way; one is at a time."""
+        """Note that event number ``seq`` is under way; one is at a time.
+
+        Stacks of other moments that are not complete by now will not be any more.
+        """
         self._expected.clear()
         self._expected[seq] = event
+        moved = zip(event.position_um, self._position_um, strict=True)
+        self._position_um = tuple(b if a is None else a for a, b in moved)
+        self._abandon(but=(event.fov, event.timestep, event.role))
+
+    def close(self) -> None:
+        """Record what is not complete; nothing comes any more."""
+        self._expected.clear()
+        self._abandon()
+
+    def _abandon(self, but: StackKey | None = None) -> None:
+        """Let go of the stacks of all moments but one, and record each."""
+        for key in [key for key in self._unfinished if key != but]:
+            self._incomplete(key, self._unfinished.pop(key))
 
     def take(
         self, pixels: PixelArray, event: MDAEvent, metadata: Mapping[str, Any]
@@ -235,15 +256,7 @@ class Assembler:
         whole = planned.role is FrameRole.STIM or len(seen) == planned.n_channels
         complete = whole and all(part.complete for part in parts.values())
         if not complete or not parts:
-            if parts:
-                named = [c for p in parts.values() for c in p.channels.values()]
-                self._recorder.note(
-                    "stack_incomplete",
-                    fov=planned.fov,
-                    timestep=planned.timestep,
-                    role=str(planned.role),
-                    channels=named,
-                )
+            self._incomplete(key, parts)
             return
         stacks = tuple(self._stack(p, planned, acquired_s) for p in parts.values())
         where = {
@@ -253,7 +266,7 @@ class Assembler:
         }
         stamps = Stamps(self._clock.now_s, {"acquired": acquired_s})
         stamps.mark("assembled")
-        times = {"started_s": self._started_s, "lateness_s": self._lateness_s}
+        times = self._begun.get(planned.fov, {})
         if planned.role is FrameRole.IMAGE:
             self._acquired_s_of[planned.fov] = (planned.timestep, acquired_s)
         if planned.role in (FrameRole.IMAGE, FrameRole.REF):
@@ -262,6 +275,17 @@ class Assembler:
             self._deliver(Moment(stacks, order), stamps)
         for stack in stacks:
             self._recorder.stack(stack, times)
+
+    def _incomplete(self, key: StackKey, parts: dict[int, _Part]) -> None:
+        """Record that some frames of a stack came and others did not."""
+        if not parts:
+            return
+        fov, timestep, role = key
+        named = [c for p in parts.values() for c in p.channels.values()]
+        place = {"fov": fov, "timestep": timestep, "role": str(role)}
+        self._recorder.note("stack_incomplete", **place, channels=named)
+        if role is FrameRole.IMAGE:
+            self._give_up(fov, timestep, "failed: not all images came")
 
     def _stack(self, part: _Part, planned: PlannedEvent, acquired_s: float) -> Stack:
         """Return the frames of channels with as many planes as one another."""

@@ -133,6 +133,7 @@ class Controller(RunVerbs):
         stim_mode
             ``"current"``: image, wait for the mask of this frame, stimulate.
             ``"previous"``: stimulate with the mask of the frame before, then image.
+            ``"interleaved"``: image all positions, then return and stimulate.
         progress
             Show a live line in the terminal or notebook.
         notes

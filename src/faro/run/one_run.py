@@ -255,6 +255,7 @@ class OneRun:
         finally:
             microscope.disconnect_frame(take)
             microscope.disconnect_missing(assembler.missing)
+            assembler.close()
             microscope.go_dark("the run ended")
         return interrupted
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from faro.errors import FaroError, Problem
 from faro.experiment import check, needs
 from faro.experiment.lateness import schedule_problems
-from faro.experiment.plan import STIM_MODES
+from faro.experiment.visits import STIM_MODES
 from faro.experiment.waiting import start_warnings
 from faro.run.deciders import light_problems, lit_by
 from faro.run.images import image_problems
