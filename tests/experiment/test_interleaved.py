@@ -39,6 +39,10 @@ def stays(planned: Iterable[PlannedEvent]) -> list[int]:
     return [fov for fov, _ in groupby(p.fov for p in planned)]
 
 
+def key(p: PlannedEvent) -> tuple[int, int, str]:
+    return p.timestep, p.fov, str(p.role)
+
+
 def words(planned: Iterable[PlannedEvent]) -> str:
     return " ".join(f"{p.channel.config}{p.timestep}{p.fov}" for p in planned)
 
@@ -113,7 +117,6 @@ def test_everything_is_taken_once_and_light_after_its_image(
 ) -> None:
     planned = interleaved(events)
     of_current = list(plan(events, stim_mode="current"))
-    key = lambda p: (p.timestep, p.fov, str(p.role))  # noqa: E731  one line, used twice
     assert sorted(map(key, planned)) == sorted(map(key, of_current))
     at = {key(p): number for number, p in enumerate(planned)}
     for timestep, fov, role in at:
