@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import useq
 
-from faro.experiment import ExperimentError, RTMSequence
+from faro.experiment import ExperimentError, PowerChannel, RTMSequence
 
 TEN: dict[str, Any] = {
     "channels": ["A", "B"],
@@ -17,9 +17,15 @@ TEN: dict[str, Any] = {
 GRID = {"rows": 1, "columns": 2, "fov_width": 9, "fov_height": 9}
 
 
+WELL_PLATE: dict[str, Any] = {
+    "plate": 96,
+    "a1_center_xy": (0, 0),
+    "selected_wells": ([0], [1]),
+}
+
+
 def plate(**words: Any) -> useq.WellPlatePlan:
-    said = {"plate": 96, "a1_center_xy": (0, 0), "selected_wells": ([0], [1]), **words}
-    return useq.WellPlatePlan.model_validate(said)
+    return useq.WellPlatePlan.model_validate({**WELL_PLATE, **words})
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,88 @@ def plate(**words: Any) -> useq.WellPlatePlan:
             },
             "stage_positions/0/sequence/channels: 'B'",
         ),
+        (
+            {"z_plan": {"range": 4, "step": 1, "go_down": True}},
+            "z_plan: there is no 'go_down'. Use one of: 'go_up', 'range', 'step'",
+        ),
+        (
+            {"z_plan": {"range": 4, "stp": 1}},
+            "z_plan: there is no 'stp'. Did you mean 'step'",
+        ),
+        (
+            {"grid_plan": {**GRID, "overlp": 3}},
+            "grid_plan: there is no 'overlp'. Did you mean 'overlap'",
+        ),
+        (
+            {"autofocus_plan": {"axes": ("p",), "autofocus_motor_ofset": 3}},
+            "autofocus_plan: there is no .* Did you mean 'autofocus_motor_offset'",
+        ),
+        (
+            {"setup": {"propertis": [("D", "P", "1")]}},
+            "setup: there is no 'propertis'. Did you mean 'properties'",
+        ),
+        (
+            {"stage_positions": [{"x": 1, "sequence": {"chanels": ["A"]}}]},
+            "stage_positions/0/sequence: there is no 'chanels'",
+        ),
+        (
+            {
+                "stage_positions": [
+                    {"z": 1, "sequence": {"z_plan": {"relative": [0], "up": True}}}
+                ]
+            },
+            "stage_positions/0/sequence/z_plan: there is no 'up'",
+        ),
+        (
+            {
+                "stage_positions": [
+                    {"sequence": {"channels": [{"config": "A", "power": 3}]}}
+                ]
+            },
+            "stage_positions/0/sequence/channels/0/power: 3 would be lost: useq knows",
+        ),
+        (
+            {
+                "stage_positions": [
+                    useq.Position(
+                        sequence=useq.MDASequence(
+                            channels=(PowerChannel("A", power=3),)
+                        )
+                    )
+                ]
+            },
+            "stage_positions/0/sequence/channels/0/power: 3.0 would be lost",
+        ),
+        (
+            {
+                "stage_positions": [
+                    {
+                        "z": 1,
+                        "sequence": {
+                            "z_plan": {"range": 4, "step": 2},
+                            "channels": [{"config": "A", "do_stack": False}],
+                            "autofocus_plan": {"axes": ("p",)},
+                        },
+                    }
+                ],
+                "channels": ["A"],
+                "z_plan": {"relative": [0]},
+            },
+            "sequence: useq itself cannot iterate it: IndexError",
+        ),
+        (
+            {
+                "stage_positions": [{"sequence": {"channels": [{"config": "A"}]}}],
+                "channels": [{"config": "A", "acquire_every": 2}],
+            },
+            "sequence: useq itself takes other images here: 1, not 2",
+        ),
         ({"stage_positions": [{"x": 1, "nme": "q"}]}, "Did you mean 'name'"),
+        ({"stage_positions": ({"x": 1, "nme": "q"},)}, "Did you mean 'name'"),
+        (
+            {"stage_positions": {**WELL_PLATE, "rotatio": 3}},
+            "stage_positions: there is no 'rotatio'. Did you mean 'rotation'",
+        ),
         ({"stage_positions": ["q"]}, r"stage_positions: \['q'\] is not understood"),
         (
             {"stage_positions": plate(selected_wells=None)},
@@ -234,6 +321,7 @@ def test_all_mistakes_are_reported_together() -> None:
     assert places == [
         "settings",
         "time_plan",
+        "autofocus_plan",
         "channels/0/exposure",
         "channels/1/channel",
         "autofocus_plan/axes",

@@ -22,13 +22,14 @@ from faro.experiment.sources import (
     text_of,
 )
 from faro.experiment.stage_list import is_stage_list, stage_list_positions
-from faro.experiment.supported import POSITION_WORDS, plate_problems
+from faro.experiment.supported import plate_problems
 from faro.experiment.tiles import (
     has_tiles,
     more_than_places,
     spots_on_stage,
     tile_problems,
 )
+from faro.experiment.unread import unread_in_position
 from faro.experiment.wells import well_index
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _from_list(
         line = f"line {lines[number_]}" if number_ < len(lines) else f"{number_}"
         place = f"{where}/{line}"
         if isinstance(entry, Mapping):
-            problems += unknown_words(entry, POSITION_WORDS, place)
+            problems += unread_in_position(entry, place)
         value = tuple(entry) if isinstance(entry, list) else entry
         value = dict(value) if isinstance(value, Mapping) else value
         try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import useq
 
 from faro.errors import Problem
-from faro.experiment.refusal import unknown_words
 from faro.experiment.subsequences import plane_problems, sub_problems
 from faro.experiment.tiles import has_own_tiles, tile_problems
+from faro.experiment.unread import TIME_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,30 +20,7 @@ AXES = tuple("tpgcz")
 SETUP = useq.CustomAction(name="setup")
 SET_UP = frozenset({"properties", "action", "index", "metadata", "sequence"})
 TILES_APART = ("gp", "tgp", "gtp", "gpt", "ptg")
-TIME_WORDS = frozenset({"interval", "loops", "duration", "prioritize_duration"})
-TIME_REMEDY = "Give two of interval, loops and duration, or a list of such phases."
-POSITION_WORDS = frozenset({*useq.Position.model_fields, "row", "col"})
 POSITION_REMEDY = "Give a list of (x, y, z) in um or of Position(x, y, z, name)."
-
-
-def unread_words(given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield words inside positions and time plans that useq would pass over."""
-    positions = given.get("stage_positions")
-    for i, position in enumerate(positions if isinstance(positions, list) else ()):
-        if isinstance(position, Mapping):
-            where = f"stage_positions/{i}"
-            yield from unknown_words(position, POSITION_WORDS, where)
-    plan = given.get("time_plan")
-    if isinstance(plan, Mapping) and "phases" in plan:
-        yield from unknown_words(plan, {"phases", "prioritize_duration"}, "time_plan")
-        plan = plan["phases"]
-    phases = plan if isinstance(plan, list | tuple) else [plan]
-    for phase in phases:
-        if isinstance(phase, Mapping):
-            yield from unknown_words(phase, TIME_WORDS, "time_plan")
-            if {"interval", "loops", "duration"} <= set(phase):
-                what = f"{dict(phase)} says the same thing twice."
-                yield Problem("time_plan", what, TIME_REMEDY)
 
 
 def unexecuted(sequence: useq.MDASequence) -> Iterator[Problem]:
