@@ -309,3 +309,34 @@ def test_a_wrong_treatment_is_refused(words: dict[str, Any], message: str) -> No
 def test_a_treatment_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         PULSE.name = "other"
+
+
+def test_a_stack_is_treated_and_light_where_nothing_is_imaged_is_refused() -> None:
+    words: dict[str, Any] = {
+        "channels": [{"config": "A", "acquire_every": 2, "z_offset": 1}],
+        "stage_positions": [(0, 0, 5), (9, 0, 7)],
+        "z_plan": {"range": 2, "step": 1},
+        "time_plan": {"interval": 1, "loops": 4},
+        "stim_channels": ["S"],
+    }
+    groups = [Treatment("dark"), Treatment("lit", stim_frames=[2])]
+    events = arrange(RTMSequence(**words), groups, {0: "dark", 1: "lit"})
+    assert [(e.timestep, e.fov) for e in events if e.has_stim] == [(2, 1)]
+    assert list(events[0].z_planes) == [4, 5, 6]
+    groups = [Treatment("dark"), Treatment("lit", stim_frames=[1])]
+    message = "treatments/lit/stim_frames: nothing is imaged at t=1: no channel is due"
+    with pytest.raises(ExperimentError, match=message):
+        arrange(RTMSequence(**words), groups, {0: "dark", 1: "lit"})
+
+
+def test_a_dark_group_stays_dark_where_only_the_others_have_light() -> None:
+    sequence = RTMSequence(
+        channels=[{"config": "A", "acquire_every": 2}],
+        stage_positions=[(0, 0), (9, 0)],
+        time_plan={"interval": 1, "loops": 3},
+        stim_channels=["S"],
+        stim_frames=[1],
+    )
+    groups = [Treatment("dark", stim_frames=[]), Treatment("lit")]
+    events = arrange(sequence, groups, {0: "dark", 1: "lit"})
+    assert [(e.timestep, e.fov) for e in events if e.has_stim] == [(1, 1)]

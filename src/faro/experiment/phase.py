@@ -37,6 +37,6 @@ class Phase(tuple["RTMEvent", ...]):
 
 
 def interval_after_s(source: object) -> Seconds | None:
-    """Return the interval of a sequence or a phase, s; None for other events."""
-    interval_s = getattr(source, "interval_s", None)
+    """Return `Phase.interval_s` of a sequence or a phase; None for other events."""
+    interval_s = getattr(source, "rest_s", getattr(source, "interval_s", None))
     return float(interval_s) if isinstance(interval_s, int | float) else None

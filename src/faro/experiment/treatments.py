@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from faro.errors import Problem
-from faro.experiment.channel import AnyChannel
+from faro.experiment.channel import AnyChannel, Channel
 from faro.experiment.frames import Frames
 from faro.experiment.phase import Phase
 from faro.experiment.refusal import ExperimentError, Refusing, nearest
@@ -29,7 +29,11 @@ TREATMENT = "treatment"
 """Key of the metadata under which an event names its treatment."""
 
 SCHEDULE = ("stim_channels", "stim_frames", "stim_exposure", "ref_channels")
-NOWHERE: Mapping[str, Any] = {"stage_positions": (), "grid_plan": None}
+NOWHERE: Mapping[str, Any] = {
+    "stage_positions": (),
+    "grid_plan": None,
+    "z_plan": None,
+}
 RESERVED = (TREATMENT, WAIT, *WELL_FACTS)
 
 
@@ -200,12 +204,38 @@ def arrange(
     problems += _name_problems(layout, known)
     if problems:
         raise ExperimentError(problems)
-    treated = (
+    treated = [
         _treated(event, known[name], scheduled[name], facts[event.fov])
         for event in sequence
         for name in [given.by_fov[event.fov]]
-    )
-    return Phase(treated, sequence.interval_s)
+    ]
+    problems += _unvisited(treated, given.by_fov, scheduled)
+    if problems:
+        raise ExperimentError(problems)
+    return Phase(treated, sequence.rest_s)
+
+
+def _unvisited(
+    events: Iterable[RTMEvent],
+    name_of: Mapping[int, str],
+    scheduled: Mapping[str, Mapping[int, RTMEvent]],
+) -> Iterator[Problem]:
+    """Yield light and references at timepoints at which no channel is due."""
+    visited: dict[int, set[int]] = {}
+    for event in events:
+        visited.setdefault(event.fov, set()).add(event.timestep)
+    lost: dict[str, set[int]] = {}
+    for fov, name in name_of.items():
+        said = {t for t, e in scheduled[name].items() if e.has_stim or e.ref_channels}
+        lost.setdefault(name, set()).update(said - visited.get(fov, set()))
+    for name, times in lost.items():
+        if times:
+            named = ", ".join(f"t={t}" for t in sorted(times))
+            what = (
+                f"nothing is imaged at {named:.60}: no channel is due (acquire_every)."
+            )
+            remedy = "Give timepoints at which a channel is imaged."
+            yield Problem(f"treatments/{name}/stim_frames", what, remedy)
 
 
 def _treated(
@@ -215,9 +245,12 @@ def _treated(
     facts: Mapping[str, Any],
 ) -> RTMEvent:
     """Return ``event`` with the light and the metadata of its treatment."""
-    like = schedule.get(event.timestep, event)
+    like = schedule.get(event.timestep)
     said = {**event.metadata, **facts, **treatment.metadata, TREATMENT: treatment.name}
-    lit = {"stim_channels": like.stim_channels, "ref_channels": like.ref_channels}
+    lit = {
+        "stim_channels": like.stim_channels if like else (),
+        "ref_channels": like.ref_channels if like else (),
+    }
     return event.model_copy(update={**lit, "metadata": said})
 
 
@@ -226,9 +259,10 @@ def _schedules(
 ) -> dict[str, dict[int, RTMEvent]]:
     """Return what each treatment does at each timestep; adds what is wrong with it."""
     found: dict[str, dict[int, RTMEvent]] = {}
+    due = [Channel(c.config, acquire_every=c.acquire_every) for c in sequence.channels]
     for group in groups:
         try:
-            alone = sequence.replace(**NOWHERE, **group.schedule)
+            alone = sequence.replace(**NOWHERE, channels=due, **group.schedule)
         except ExperimentError as error:
             problems += _placed(f"treatments/{group.name}", error.problems)
         else:
