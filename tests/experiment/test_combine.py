@@ -14,7 +14,9 @@ from faro.experiment import (
     PowerChannel,
     RTMEvent,
     RTMSequence,
+    Treatment,
     apply_fov_batching,
+    arrange,
     combine,
     wait_before,
 )
@@ -155,3 +157,14 @@ def test_a_phase_of_one_timepoint_keeps_its_interval_wherever_it_goes() -> None:
         wait_before(once, pause_before="Look."),
     ):
         assert [e.min_start_time for e in combine(source, once)[::2]] == [0, 7]
+
+
+def test_a_phase_lasts_to_its_end_although_no_channel_is_due_at_the_last() -> None:
+    every_second = RTMSequence(
+        channels=[{"config": "A", "acquire_every": 2}],
+        time_plan={"interval": 5, "loops": 4},
+    )
+    both = combine(every_second, every_second)
+    assert [e.min_start_time for e in both] == [0, 10, 20, 30]
+    treated = arrange(every_second, [Treatment("all")], seed=1)
+    assert [e.min_start_time for e in combine(treated, treated)] == [0, 10, 20, 30]

@@ -37,7 +37,6 @@ def test_light_is_given_where_there_are_stimulation_channels() -> None:
         ({"autofocus_at": ["p"]}, "autofocus_at/0: 'p' is not allowed"),
         ({"z_planes": [float("inf")]}, "z_planes/0: inf is not allowed"),
         ({"channels": [{"config": "A", "acquire_every": 2}]}, "one timepoint"),
-        ({"reset_event_timer": True}, "reset_event_timer: True"),
         ({"stim_channel": []}, "Did you mean 'stim_channels'"),
         ({"min_start_time": -1}, "min_start_time: -1 is not allowed"),
         ({"x_pos": float("nan")}, "x_pos: nan is not allowed"),

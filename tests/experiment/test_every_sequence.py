@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import useq
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from faro.experiment import (
-    Channel,
+    ExperimentError,
     PlannedEvent,
-    PowerChannel,
     RTMSequence,
     Treatment,
     arrange,
@@ -22,84 +22,17 @@ from faro.experiment import (
     plan,
     wait_before,
 )
+from faro.experiment.tiles import spots
 from faro.model import FrameRole
+from faro.testing.sequences import Words, as_useq, executable_words, sequence_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from faro.experiment import RTMEvent
 
+FEW = settings(max_examples=40)
 MODES = st.sampled_from(["current", "previous", "interleaved"])
-ORDERS = st.sampled_from(["tpcz", "ptcz", "tpgcz"])
-EXPOSURES = st.none() | st.integers(1, 500)
-COORDINATES = st.none() | st.integers(-50, 50)
-Words = dict[str, Any]
-
-
-@st.composite
-def channels(draw: st.DrawFn, names: str, least: int = 1) -> list[Channel]:
-    """Return distinct channels, some with power, some with a group."""
-    chosen = draw(st.lists(st.sampled_from(names), min_size=least, unique=True))
-    made: list[Channel] = []
-    for name in chosen:
-        exposure, group = draw(EXPOSURES), draw(st.sampled_from([None, "TTL"]))
-        power = draw(st.none() | st.integers(0, 100))
-        made.append(PowerChannel(name, exposure, group, power))
-    return made
-
-
-@st.composite
-def time_plans(draw: st.DrawFn) -> Words | list[Words] | None:
-    """Return a time plan of any kind."""
-    interval = draw(st.sampled_from([0, 0.5, 1, 7]))
-    loops = {"interval": interval, "loops": draw(st.integers(1, 4))}
-    lasting = {"interval": 2, "duration": draw(st.integers(0, 7))}
-    spread = {"duration": draw(st.integers(0, 9)), "loops": draw(st.integers(2, 4))}
-    plans: list[Any] = [None, loops, lasting, spread, [loops, lasting]]
-    chosen: Words | list[Words] | None = draw(st.sampled_from(plans))
-    return chosen
-
-
-@st.composite
-def positions(draw: st.DrawFn) -> list[Words]:
-    """Return places, some with a name."""
-    place = st.fixed_dictionaries(
-        {"x": COORDINATES, "y": COORDINATES, "z": COORDINATES},
-        optional={"name": st.sampled_from(["A1", "B2"])},
-    )
-    return draw(st.lists(place, max_size=3))
-
-
-@st.composite
-def words(draw: st.DrawFn) -> Words:
-    """Return the words of any sequence that this version executes."""
-    said: Words = {
-        "channels": draw(channels("ABC")),
-        "stage_positions": draw(positions()),
-        "time_plan": draw(time_plans()),
-        "axis_order": draw(ORDERS),
-        "rtm_metadata": draw(st.dictionaries(st.sampled_from("ab"), st.integers())),
-    }
-    n = RTMSequence(**said).n_timepoints
-    for role in ("stim", "ref"):
-        frames = draw(st.lists(st.integers(0, n - 1), unique=True))
-        from_end = draw(st.booleans())
-        said[f"{role}_frames"] = [f - n if from_end else f for f in frames]
-        said[f"{role}_channels"] = draw(channels("ST", least=int(bool(frames))))
-    several = st.lists(
-        st.integers(1, 99),
-        min_size=len(said["stim_frames"]),
-        max_size=len(said["stim_frames"]),
-    )
-    if said["stim_channels"]:
-        said["stim_exposure"] = draw(st.none() | st.integers(1, 99) | several)
-    return said
-
-
-def as_useq(said: Words) -> useq.MDASequence:
-    """Return the imaging part as useq itself would have it."""
-    keys = ("stage_positions", "time_plan", "axis_order")
-    names = [{"config": c.config, "exposure": c.exposure} for c in said["channels"]]
-    plain = {"channels": names, **{key: said[key] for key in keys}}
-    return useq.MDASequence(**plain)
 
 
 def lit(said: Words, n: int) -> dict[int, float | None]:
@@ -111,63 +44,252 @@ def lit(said: Words, n: int) -> dict[int, float | None]:
     return dict.fromkeys(frames, exposures)
 
 
-@given(words(), MODES)
+def own(said: Words, p: int) -> Words:
+    """Return what position number ``p`` says in its own sequence."""
+    places = said.get("stage_positions", [])
+    return (places[p].get("sequence") or {}) if places else {}
+
+
+def has_own_tiles(said: Words) -> bool:
+    return any("grid_plan" in own(said, p) for p in range(n_places(said)))
+
+
+def n_places(said: Words) -> int:
+    return len(said.get("stage_positions", []))
+
+
+@dataclass
+class Stage:
+    """Where a stage is that goes where it is told; None until it is told."""
+
+    at_um: tuple[float | None, ...] = (None, None, None)
+
+    def go(self, *where_um: float | None) -> tuple[float | None, ...]:
+        moved = zip(where_um, self.at_um, strict=True)
+        self.at_um = tuple(b if a is None else a for a, b in moved)
+        return self.at_um
+
+
+Image = tuple[Any, ...]
+NEVER = {"axes": ("never",)}
+
+
+def without_shutter_and_focus(said: Words) -> Words:
+    """Return words that useq can iterate; it takes the same images for them.
+
+    With sequences of positions it mistakes their indices for those of the whole.
+    """
+    places = [{**place} for place in said["stage_positions"]]
+    for place in places:
+        if (place.get("sequence") or {}).get("autofocus_plan"):
+            place["sequence"] = {**place["sequence"], "autofocus_plan": NEVER}
+    focus = {"autofocus_plan": NEVER} if "autofocus_plan" in said else {}
+    bare = {"keep_shutter_open_across": (), "stage_positions": places}
+    return {**said, **bare, **focus}
+
+
+def theirs(said: Words) -> Iterator[Image]:
+    """Yield what is true of each image of useq's own iteration."""
+    stage, focus = Stage(), None
+    if any(own(said, p) for p in range(n_places(said))):
+        said = without_shutter_and_focus(said)
+    for event in as_useq(said):
+        place = (event.x_pos, event.y_pos, event.z_pos)
+        if isinstance(event.action, useq.HardwareAutofocus):
+            focus = (event.action.autofocus_motor_offset, *place[:2])
+            continue
+        p = event.index.get("p", 0)
+        assert event.channel is not None
+        config = event.channel.config
+        asked = [*own(said, p).get("channels", ()), *said["channels"]]
+        light = tuple(
+            next((c[word] for c in asked if c["config"] == config and word in c), None)
+            for word in ("power", "group", "exposure")
+        )
+        t = event.index.get("t", 0)
+        yield t, p, stage.go(*place), config, light, event.keep_shutter_open, focus
+        focus = None
+
+
+def ours(said: Words, planned: Iterable[PlannedEvent]) -> Iterator[Image]:
+    """Yield the same of each planned image; light and references move the stage too."""
+    stage = Stage()
+    p_of = [spot.p for spot in spots(as_useq(said))] or [0]
+    for event in planned:
+        at_um = stage.go(*event.position_um)
+        if event.role is not FrameRole.IMAGE:
+            continue
+        channel, focus = event.channel, None
+        if event.autofocus:
+            focus = (event.autofocus.autofocus_motor_offset, *at_um[:2])
+        light = channel.power, channel.group, channel.exposure
+        where = event.timestep, p_of[event.fov], at_um
+        yield *where, channel.config, light, event.keep_shutter_open, focus
+
+
+def alone(said: Words) -> Words:
+    """Return the words without light and references."""
+    gone = {"stim_channels", "stim_frames", "stim_exposure"}
+    gone |= {"ref_channels", "ref_frames"}
+    return {key: value for key, value in said.items() if key not in gone}
+
+
+@given(executable_words())
+def test_images_alone_are_those_of_useq_with_their_shutter_and_focus(
+    said: Words,
+) -> None:
+    sequence = RTMSequence(**alone(said))
+    found = list(ours(said, plan(sequence)))
+    if by_place(sequence):  # the next place starts later, and is waited for in the dark
+        within = [a for a in said["keep_shutter_open_across"] if a not in "pg"]
+        said = {**said, "keep_shutter_open_across": tuple(within)}
+    if any(own(said, p) for p in range(n_places(said))):
+        assert Counter(i[:5] for i in found) == Counter(i[:5] for i in theirs(said))
+    else:
+        assert found == dark_while_it_focuses(theirs(said))
+
+
+def dark_while_it_focuses(images: Iterable[Image]) -> list[Image]:
+    """Return images with the shutter closed where the autofocus comes next."""
+    listed = list(images)
+    follows = [*(focus for *_, focus in listed[1:]), None]
+    return [
+        (*rest, stays_open and after is None, focus)
+        for (*rest, stays_open, focus), after in zip(listed, follows, strict=True)
+    ]
+
+
+@given(executable_words(), MODES)
 def test_every_imaging_event_of_useq_is_planned_once_and_in_order(
     said: Words, stim_mode: str
 ) -> None:
-    known = {c.config: c for c in said["channels"]}
-    planned = list(plan(RTMSequence(**said), stim_mode=stim_mode))
-    ours = [p for p in planned if p.role is FrameRole.IMAGE]
-    place = {(p.fov, p.timestep): p.position_um for p in planned if p.first}
-    theirs = list(as_useq(said))
-    assert len(ours) == len(theirs)
-    for mine, event in zip(ours, theirs, strict=True):
-        index = (event.index.get("p", 0), event.index.get("t", 0))
-        assert (mine.fov, mine.timestep) == index
-        assert place[index] == (event.x_pos, event.y_pos, event.z_pos)
-        assert mine.pos_name == event.pos_name
-        assert event.channel is not None
-        asked = known[event.channel.config]
-        assert mine.channel == asked
-        assert (mine.channel.power, mine.channel.group) == (asked.power, asked.group)
-        assert mine.channel.exposure == event.exposure
+    planned = plan(RTMSequence(**said), stim_mode=stim_mode)
+    found = [image[:5] for image in ours(said, planned)]
+    expected = [image[:5] for image in theirs(said)]
+    if has_own_tiles(said):
+        assert Counter(found) == Counter(expected)
+    else:
+        assert found == expected
 
 
-@given(words())
-def test_starts_are_those_of_useq_one_position_after_the_other(said: Words) -> None:
-    starts: dict[int, list[float]] = {}
+@FEW
+@given(executable_words())
+def test_every_plane_says_its_number_and_its_height(said: Words) -> None:
+    taken: dict[tuple[Any, ...], list[PlannedEvent]] = {}
+    for event in plan(RTMSequence(**said)):
+        if event.role is FrameRole.IMAGE:
+            key = event.fov, event.timestep, event.channel_index
+            taken.setdefault(key, []).append(event)
+    for planes in taken.values():
+        n = max(1, planes[0].n_z)
+        assert [(p.z_index, p.n_z) for p in planes] == [
+            (z, planes[0].n_z) for z in range(n)
+        ]
+        heights = [p.z_um for p in planes]
+        assert len(set(heights)) == len(planes)
+
+
+@FEW
+@given(sequence_words())
+def test_what_is_refused_is_refused_because_useq_does_otherwise(said: Words) -> None:
+    try:
+        RTMSequence(**said)
+    except ExperimentError as error:
+        for problem in error.problems:
+            assert problem.what.startswith("useq itself ")
+            assert own(said, int(problem.where.split("/")[1]))
+
+
+@FEW
+@given(executable_words())
+def test_properties_are_set_when_a_position_is_reached_and_only_then(
+    said: Words,
+) -> None:
+    before = None
+    setup = said.get("setup", {}).get("properties", [])
+    p_of = [spot.p for spot in spots(as_useq(said))] or [0]
     for event in RTMSequence(**said):
-        if event.min_start_time is not None:
-            starts.setdefault(event.fov, []).append(event.min_start_time)
-    theirs = {e.index["t"]: e.min_start_time for e in as_useq(said) if "t" in e.index}
-    for fov, ours in starts.items():
-        assert [s - ours[0] for s in ours] == pytest.approx(list(theirs.values()))
-        if said["axis_order"] != "ptcz" or fov == 0:
-            assert ours[0] == 0
-        elif len(ours) > 1:
-            after = starts[fov - 1][-1] + ours[-1] - ours[-2]
-            assert ours[0] == pytest.approx(after)
+        expected = list(setup) if before is None else []
+        p = p_of[event.fov]
+        if p != before and n_places(said):
+            expected += said["stage_positions"][p].get("properties", [])
+        assert [tuple(setting) for setting in event.properties or ()] == expected
+        before = p
 
 
-@given(words(), MODES)
+@FEW
+@given(executable_words())
+def test_starts_are_those_of_useq_one_position_after_the_other(said: Words) -> None:
+    sequence = RTMSequence(**said)
+    one = {"channels": ["A"], "time_plan": said["time_plan"]}
+    planned = [e.min_start_time or 0.0 for e in useq.MDASequence(**one)]
+    lap_s = planned[-1] + sequence.interval_s if by_place(sequence) else 0.0
+    for event in sequence:
+        if said["time_plan"] is None:
+            assert event.min_start_time is None
+            continue
+        expected = planned[event.timestep] + event.fov * lap_s
+        assert event.min_start_time == pytest.approx(expected)
+
+
+def by_place(sequence: RTMSequence) -> bool:
+    """Return whether a position is finished before the next begins."""
+    moved = [a for a in sequence.used_axes if a in "tpg"]
+    return moved[:1] not in ([], ["t"]) and sequence.n_timepoints > 1
+
+
+@FEW
+@given(executable_words())
+def test_the_clock_restarts_where_useq_restarts_it(said: Words) -> None:
+    restarts = {
+        (event.timestep, event.fov)
+        for event in RTMSequence(**said)
+        if event.reset_event_timer
+    }
+    always = [{**c, "acquire_every": 1} for c in said["channels"]]
+    flat = {
+        **said,
+        "channels": always,
+        "stage_positions": [*map(without_own, said.get("stage_positions", []))],
+    }
+    expected = {
+        (event.index["t"], event.index.get("p", 0), event.index.get("g", 0))
+        for event in as_useq(flat)
+        if event.reset_event_timer and isinstance(event.action, useq.AcquireImage)
+    }
+    n_tiles = len({event.index.get("g", 0) for event in as_useq(flat)})
+    fovs = {(t, p * n_tiles + g) for t, p, g in expected}
+    assert restarts == {place for place in fovs if place != (0, 0)}
+
+
+def without_own(place: Words) -> Words:
+    """Return a position without a sequence of its own."""
+    return {key: value for key, value in place.items() if key != "sequence"}
+
+
+@given(executable_words(), MODES)
 def test_light_and_references_are_where_they_should_be_and_nowhere_else(
     said: Words, stim_mode: str
 ) -> None:
     sequence = RTMSequence(**said)
     n = sequence.n_timepoints
+    visited: dict[int, list[int]] = {}
+    for event in sequence:
+        visited.setdefault(event.fov, []).append(event.timestep)
     expected: Counter[tuple[Any, ...]] = Counter()
-    before = {t: t - 1 for t in range(1, n)}
-    masks = before if stim_mode == "previous" else {t: t for t in range(n)}
-    for fov in range(max(1, len(said["stage_positions"]))):
+    for fov, times in visited.items():
+        before = dict(zip(times[1:], times, strict=False))
+        masks = dict(zip(times, times, strict=True))
+        masks = before if stim_mode == "previous" else masks
         for t, exposure in lit(said, n).items():
-            for c in said["stim_channels"] if t in masks else ():
-                ms = c.exposure if exposure is None else exposure
-                mask = (fov, masks[t])
-                expected["stim", fov, t, c.config, ms, c.power, c.group, mask] += 1
+            for c in map(Words, said["stim_channels"]) if t in masks else ():
+                ms = c.get("exposure") if exposure is None else exposure
+                light = c["config"], ms, c.get("power"), c.get("group")
+                expected["stim", fov, t, *light, (fov, masks[t])] += 1
         for t in {f % n for f in said["ref_frames"]}:
             for c in said["ref_channels"]:
-                ms = c.exposure
-                expected["ref", fov, t, c.config, ms, c.power, c.group, None] += 1
+                light = c["config"], c.get("exposure"), c.get("power"), c.get("group")
+                expected["ref", fov, t, *light, None] += 1
     found = Counter(
         (str(p.role), p.fov, p.timestep, c.config, c.exposure, c.power, c.group, mask)
         for p in plan(sequence, stim_mode=stim_mode)
@@ -177,7 +299,8 @@ def test_light_and_references_are_where_they_should_be_and_nowhere_else(
     assert found == expected
 
 
-@given(words(), MODES)
+@FEW
+@given(executable_words(), MODES)
 def test_the_roles_of_one_moment_come_in_the_order_of_the_mode(
     said: Words, stim_mode: str
 ) -> None:
@@ -196,16 +319,23 @@ def test_the_roles_of_one_moment_come_in_the_order_of_the_mode(
         assert [p.first for p in exposures] == [True] + [False] * (len(exposures) - 1)
         for role in FrameRole:
             of_role = [p for p in exposures if p.role is role]
-            assert [p.channel_index for p in of_role] == list(range(len(of_role)))
-            assert {p.n_channels for p in of_role} <= {len(of_role)}
+            numbers = {p.channel_index for p in of_role}
+            assert numbers == set(range(len(numbers)))
+            assert {p.n_channels for p in of_role} <= {len(numbers)}
+            assert [p.last for p in of_role] == [False] * (len(of_role) - 1) + [
+                True
+            ] * bool(of_role)
 
 
-@given(words(), MODES)
+@FEW
+@given(executable_words(), MODES)
 def test_a_mask_is_decided_before_the_light_that_waits_for_it(
     said: Words, stim_mode: str
 ) -> None:
+    sequence = RTMSequence(**said)
+    assume(all(event.channels for event in sequence))
     imaged: set[tuple[int, int]] = set()
-    for planned in plan(RTMSequence(**said), stim_mode=stim_mode):
+    for planned in plan(sequence, stim_mode=stim_mode):
         if planned.role is FrameRole.IMAGE:
             imaged.add((planned.fov, planned.timestep))
         if planned.role is FrameRole.STIM:
@@ -214,7 +344,8 @@ def test_a_mask_is_decided_before_the_light_that_waits_for_it(
             assert (planned.mask_from == current) == (stim_mode != "previous")
 
 
-@given(words())
+@FEW
+@given(executable_words())
 def test_json_loses_nothing(said: Words) -> None:
     sequence = RTMSequence(**said)
     again = RTMSequence.model_validate_json(sequence.model_dump_json())
@@ -223,11 +354,11 @@ def test_json_loses_nothing(said: Words) -> None:
 
 
 def phases() -> st.SearchStrategy[list[Words]]:
-    """Return sources that image the same channels."""
-    same = [Channel("A", 5)]
-    return st.lists(words().map(lambda said: {**said, "channels": same}), max_size=3)
+    """Return the words of several sequences."""
+    return st.lists(executable_words(), max_size=3)
 
 
+@FEW
 @given(phases())
 def test_phases_are_contiguous_in_timesteps_and_clock(sources: list[Words]) -> None:
     sequences = [RTMSequence(**said) for said in sources]
@@ -241,11 +372,15 @@ def test_phases_are_contiguous_in_timesteps_and_clock(sources: list[Words]) -> N
         assert [e.timestep - timestep for e in part] == [e.timestep for e in own]
         ours = [e.min_start_time or 0 for e in part]
         assert ours == pytest.approx([start_s + (e.min_start_time or 0) for e in own])
-        timestep += sequence.n_timepoints
-        start_s = max(ours) + sequence.interval_s
-    assert {e.timestep for e in events} == set(range(timestep))
+        timestep += max(e.timestep for e in own) + 1
+        planned = list(sequence.time_plan or [0.0])
+        laps = 1 + max(e.fov for e in own) if by_place(sequence) else 1
+        start_s += laps * (planned[-1] + sequence.interval_s)
+    if all(len({e.timestep for e in s}) == s.n_timepoints for s in sequences):
+        assert {e.timestep for e in events} == set(range(timestep))
 
 
+@FEW
 @given(phases())
 def test_however_phases_are_put_together_the_clock_is_the_same(
     sources: list[Words],
@@ -265,9 +400,10 @@ def test_however_phases_are_put_together_the_clock_is_the_same(
 
 
 def bare(event: RTMEvent) -> Words:
-    return {**event.words(), "index": None}
+    return {**event.words(), "index": None, "reset_event_timer": None}
 
 
+@FEW
 @given(phases())
 def test_arms_share_the_clock_and_keep_what_they_say(sources: list[Words]) -> None:
     sequences = [RTMSequence(**said) for said in sources]
@@ -281,14 +417,26 @@ def test_arms_share_the_clock_and_keep_what_they_say(sources: list[Words]) -> No
             (e.timestep, e.fov) for e in own
         ]
         assert list(map(bare, part)) == list(map(bare, own))
+        alone = len(sequences) == 1
+        restarts = [e.reset_event_timer and alone for e in own]
+        assert [e.reset_event_timer for e in part] == restarts
         offset += last + 1
     assert len(events) == sum(map(len, sequences))
 
 
+@FEW
 @given(phases())
 def test_arms_are_sorted_by_start_then_position(sources: list[Words]) -> None:
     steady: Words = {"interval": 2, "loops": 3}
-    said = [{**source, "stim_frames": [], "ref_frames": []} for source in sources]
+    dark: Words = {"stim_frames": [], "ref_frames": []}
+    said = [
+        {
+            **s,
+            **dark,
+            "stage_positions": [*map(without_own, s.get("stage_positions", []))],
+        }
+        for s in sources
+    ]
     timed = [
         RTMSequence(**{**source, "time_plan": steady, "stim_exposure": None})
         for source in said

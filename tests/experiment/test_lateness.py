@@ -79,6 +79,17 @@ def test_a_wait_takes_no_time_and_ends_what_was_late() -> None:
     assert "2 of 4 timepoints would start late: t=1 by 0.2 s" in found.what
 
 
+def test_what_is_late_at_one_position_does_not_make_the_next_one_late() -> None:
+    late = events(3, 0.05, axis_order="ptcz")
+    (found,) = schedule_problems(late)
+    assert "9 of 12 timepoints would start late: t=1 by 0.05 s" in found.what
+    assert "at worst t=3 by 0.15 s" in found.what
+    (without,) = schedule_problems(
+        [e.model_copy(update={"reset_event_timer": False}) for e in late]
+    )
+    assert "11 of 12 timepoints would start late" in without.what
+
+
 def test_exposures_of_computed_frames_take_no_time() -> None:
     assert schedule_problems(events(6, 0.1), exposures_take_time=False) == []
 

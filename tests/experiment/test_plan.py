@@ -116,6 +116,15 @@ def test_the_given_order_is_kept() -> None:
     ]
 
 
+def test_an_event_that_images_nothing_is_planned_without_images() -> None:
+    assert presets(plan([event(0, channels=[])])) == "STR"
+
+
+def test_the_clock_restarts_at_the_first_exposure() -> None:
+    planned = list(plan([event(0), event(1, reset_event_timer=True)]))
+    assert [(p.timestep, p.first) for p in planned if p.restarts_clock] == [(1, True)]
+
+
 def test_the_plan_is_lazy() -> None:
     def endless() -> Iterator[RTMEvent]:
         yield from (event(timestep) for timestep in count())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import useq
@@ -135,6 +135,15 @@ class TestOrder:
         found = [(e.timestep, e.fov, e.min_start_time) for e in sequence]
         assert found == [(0, 0, 0), (1, 0, 3), (0, 1, 6), (1, 1, 9)]
 
+    def test_the_clock_restarts_where_the_next_position_begins(self) -> None:
+        words: Any = {"channels": ["A"], "stage_positions": self.PLACES}
+        words["time_plan"] = {"interval": 3, "loops": 2}
+        restarts = [e.reset_event_timer for e in RTMSequence(**words, axis_order="ptc")]
+        assert restarts == [False, False, True, False]
+        assert not any(
+            e.reset_event_timer for e in RTMSequence(**words, axis_order="tpc")
+        )
+
     @pytest.mark.parametrize("order", ["tpcz", "ptcz"])
     def test_without_an_interval_the_order_stays(self, order: str) -> None:
         sequence = RTMSequence(
@@ -147,6 +156,33 @@ class TestOrder:
         if order == "ptcz":
             expected = [(t, p) for p, t in expected]
         assert [(e.timestep, e.fov) for e in sequence] == expected
+
+
+class TestSequencesOfPositions:
+    PLACE: ClassVar[dict[str, Any]] = {"x": 1, "y": 2, "z": 3}
+
+    def test_a_channel_is_completed_by_the_one_of_the_whole_with_its_name(self) -> None:
+        own = {"channels": [{"config": "A", "exposure": 7}, {"config": "C"}]}
+        sequence = RTMSequence(
+            channels=[PowerChannel("B", 5, "G", 3), PowerChannel("A", 5, "H", 4)],
+            stage_positions=[self.PLACE, {**self.PLACE, "sequence": own}],
+        )
+        first, second = sequence
+        assert first.channels == sequence.channels
+        assert second.channels == (PowerChannel("A", 7, "H", 4), Channel("C"))
+        again = RTMSequence.model_validate_json(sequence.model_dump_json())
+        assert list(again) == [first, second]
+
+    def test_a_group_that_is_said_is_kept(self) -> None:
+        own = {"channels": [{"config": "A", "group": "Channel"}]}
+        sequence = RTMSequence(
+            channels=[PowerChannel("A", 5, "H", 4)],
+            stage_positions=[{**self.PLACE, "sequence": own}],
+        )
+        (event,) = sequence
+        assert event.channels == (PowerChannel("A", 5, "Channel", 4),)
+        again = RTMSequence.model_validate_json(sequence.model_dump_json())
+        assert list(again) == [event]
 
 
 class TestFiles:

@@ -23,12 +23,13 @@ from faro.run.gate import CLOCK_POLICY, Gate, shift_by
 from faro.run.notices import Notices
 from faro.run.recorder import Recorder
 from faro.run.state import StateMachine
+from faro.testing.canned import CannedMicroscope
+from faro.testing.discs import SHAPE, disc_frame
 from faro.testing.posix import press_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from faro.testing.canned import CannedMicroscope
     from faro.testing.memory import MemorySink
 
 SOON_S = 0.3
@@ -105,6 +106,26 @@ def test_what_a_pause_takes_moves_all_later_starts(
         shift_s,
         shift_s,
     ]
+
+
+def test_where_the_clock_restarts_what_was_late_is_on_time(sink: MemorySink) -> None:
+    """The first position takes longer than planned; the intervals of the next stay."""
+
+    def slow_at_first(fov: int, timestep: int, channel: str) -> Any:
+        threading.Event().wait(SOON_S if (fov, timestep) == (0, 3) else 0)
+        return disc_frame(fov, timestep, channel)
+
+    controller = Controller(CannedMicroscope(slow_at_first, SHAPE), writer=sink)
+    sequence = SEQUENCE.replace(stage_positions=[(0, 0), (9, 9)], axis_order="ptcz")
+    assert controller.run_experiment(sequence).completed
+    (restarted,) = sink.kinds("clock_restarted")
+    shift_s = restarted["shift_s"]
+    assert (restarted["timestep"], restarted["fov"]) == (0, 1)
+    assert SOON_S - 0.1 < shift_s == restarted["late_s"]
+    planned_s = [stack.planned_s for stack, _ in sink.stacks]
+    own_s = [0, 0.05, 0.1, 0.15]
+    next_s = [0.2 + shift_s + s for s in own_s]
+    assert planned_s == pytest.approx([*own_s, *next_s])
 
 
 @given(SECONDS, SECONDS, SECONDS)

@@ -27,7 +27,8 @@ def combine(*sources: Iterable[RTMEvent], axis: str = "t") -> tuple[RTMEvent, ..
         ``"t"``: one phase after the other. Timesteps are counted on, and a phase
         starts one interval after the last start of the one before.
         ``"p"``: side by side. Positions are counted on, the clock is shared; sorted
-        by start time, then position. Each source keeps its own order.
+        by start time, then position. Each source keeps its own order. No source
+        restarts the clock of the others.
 
     Raises
     ------
@@ -80,11 +81,17 @@ def _one_after_the_other(
 def _side_by_side(arms: Sequence[Sequence[RTMEvent]]) -> Iterator[RTMEvent]:
     """Yield the arms on one clock, counted on in positions."""
     moved: list[list[RTMEvent]] = []
-    offset = 0
+    offset, alone = 0, len(arms) == 1
     for events in arms:
-        indices = ({"t": e.timestep, "p": e.fov + offset} for e in events)
-        pairs = zip(events, indices, strict=True)
-        moved.append([e.model_copy(update={"index": index}) for e, index in pairs])
+        changes = (
+            {
+                "index": {"t": e.timestep, "p": e.fov + offset},
+                "reset_event_timer": alone and e.reset_event_timer,
+            }
+            for e in events
+        )
+        pairs = zip(events, changes, strict=True)
+        moved.append([event.model_copy(update=change) for event, change in pairs])
         offset += max(event.fov for event in events) + 1
     ranked = (_ranked(events) for events in moved)
     yield from (event for _, event in merge(*ranked, key=lambda pair: pair[0]))

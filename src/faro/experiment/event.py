@@ -27,6 +27,7 @@ MORE = {
     "keep_shutter_open_across",
     "keep_shutter_open",
     "properties",
+    "reset_event_timer",
 }
 """Fields that are in ``events.json`` only where they say something."""
 
@@ -62,9 +63,14 @@ class RTMEvent(Refusing, useq.MDAEvent):
         ``"c"``, ``"z"``: the shutter stays open between images that differ in no more.
     keep_shutter_open
         Whether it stays open after the last image, until the image that comes next; it
-        is closed if light, a reference or a later start comes before that.
+        is closed if light, a reference, the autofocus or a later start comes before
+        that.
     properties
         (device, property, value) to set at the first exposure.
+    reset_event_timer
+        Whether the clock restarts here: if the event begins late, the starts of all
+        that come after it are as much later. Start times count from the start of the
+        experiment all the same.
 
     Raises
     ------
@@ -83,7 +89,6 @@ class RTMEvent(Refusing, useq.MDAEvent):
         "slm_image": "Use stim_channels=(...) and a stimulator.",
         "roi": "Set the ROI before the run.",
         "action": LEAVE_OUT,
-        "reset_event_timer": "Count min_start_time from the start of the experiment.",
     }
 
     channels: tuple[AnyChannel, ...] = ()

@@ -95,12 +95,23 @@ def _imaging(
     above_um = spot.position.z or 0.0 if z_plan and z_plan.is_relative else 0.0
     return Imaging(
         spot,
-        tuple(map(channel_from, own.channels)) or channels,
+        tuple(_completed(c, channels) for c in own.channels) or channels,
         tuple(float(z) + above_um for z in z_plan or ()),
         _order(own.axis_order if own.z_plan and own.channels else None, sequence, own),
         own.autofocus_plan or sequence.autofocus_plan,
         tuple(position.properties or ()),
     )
+
+
+def _completed(said: useq.Channel, channels: tuple[Channel, ...]) -> Channel:
+    """Return a channel of a position, completed by the one of the whole."""
+    channel = channel_from(said)
+    same = next((c for c in channels if c.config == channel.config), None)
+    if same is None:
+        return channel
+    words = channel.words()
+    more = {name: getattr(same, name) for name in ("exposure", "group", "power")}
+    return channel_from(more | {k: v for k, v in words.items() if v is not None})
 
 
 def _order(

@@ -34,6 +34,7 @@ class Round:
     planned_s, started_s
         Its planned start, and the start that it would have; a wait for a person or a
         time of day takes no time here, and what is late before it is on time after.
+        So is what is late where the clock restarts.
     busy_s
         How long its steps take, without waiting for a start.
     n_fovs
@@ -75,7 +76,7 @@ def play(
     mask_ready_s: dict[tuple[int, int], Seconds] = {}
     for event in planned:
         if event.first:
-            if WAIT in event.metadata:
+            if event.restarts_clock or WAIT in event.metadata:
                 shift_s = max(shift_s, now_s - event.planned_s)
             now_s = max(now_s, event.planned_s + shift_s)
             start = Round(event.timestep, event.planned_s, now_s - shift_s)

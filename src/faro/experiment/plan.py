@@ -73,6 +73,8 @@ class PlannedEvent:
         Whether the shutter stays open until the next exposure.
     properties
         (device, property, value) to set before the exposure.
+    restarts_clock
+        Whether what comes after is as much later as this begins late.
     """
 
     role: FrameRole
@@ -98,6 +100,7 @@ class PlannedEvent:
     focus_z_um: Micrometres | None = None
     keep_shutter_open: bool = False
     properties: tuple[PropertyTuple, ...] = ()
+    restarts_clock: bool = False
 
 
 def plan(
@@ -240,6 +243,7 @@ class _Begun:
             focus_z_um=_focus_z_um(event, channel) if focus else None,
             keep_shutter_open=shot.keep_shutter_open,
             properties=() if moved else tuple(event.properties or ()),
+            restarts_clock=first and event.reset_event_timer,
         )
 
 
@@ -263,6 +267,8 @@ def _single(n_channels: int) -> list[_Shot]:
 
 def _shots(event: RTMEvent, planes: Sequence[tuple[Micrometres, ...]]) -> list[_Shot]:
     """Return the images of an event, in the order in which they are taken."""
+    if not planes:
+        return []
     n_z = max(1, len(event.z_planes))
     shots = [
         (c, z)

@@ -7,7 +7,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import useq
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from faro.errors import Problem
 from faro.experiment.channel import AnyChannel, Channel, Milliseconds
@@ -15,14 +22,10 @@ from faro.experiment.event import RTMEvent, Seconds
 from faro.experiment.frames import Frames, frame_problems, resolved
 from faro.experiment.imaging import Focus, Imaging, imagings, stays_open, visit_of
 from faro.experiment.refusal import ExperimentError, Refusing
-from faro.experiment.supported import (
-    POSITION_REMEDY,
-    TIME_REMEDY,
-    times_s,
-    unexecuted,
-    unread_words,
-)
+from faro.experiment.subsequences import without_unsaid_groups
+from faro.experiment.supported import POSITION_REMEDY, times_s, unexecuted
 from faro.experiment.tiles import spots
+from faro.experiment.unread import TIME_REMEDY, unread_words
 from faro.experiment.wells import WELL_FACTS, well_facts
 
 if TYPE_CHECKING:
@@ -54,7 +57,9 @@ class RTMSequence(Refusing, useq.MDASequence):
     before the next plane; without a grid the g may be left out, without planes the z).
     Start times count from the start of the
     experiment: in ``"ptcz"`` a position starts one interval after the last timepoint
-    of the one before. `iter_events` yields the imaging events of useq itself.
+    of the one before, and the clock restarts there, so that a position which takes
+    longer than planned does not shorten the intervals of the next. `iter_events`
+    yields the imaging events of useq itself.
 
     Parameters
     ----------
@@ -66,7 +71,9 @@ class RTMSequence(Refusing, useq.MDASequence):
         a `useq.WellPlatePlan` keep the z of the stage. The events of a position on a
         plate say its ``well``, ``row``, ``column`` and ``field``. The channels, z plan,
         grid and autofocus plan in the ``sequence`` of a position take the place of
-        those of the whole; its ``properties`` are set when it is reached.
+        those of the whole; its ``properties`` are set when it is reached. What such a
+        channel does not say of exposure and group, and its power, are those of the
+        channel of the whole with its name.
     z_plan, autofocus_plan, keep_shutter_open_across
         As in `useq.MDASequence`. A relative z plan needs the z of every position.
     setup
@@ -137,6 +144,13 @@ class RTMSequence(Refusing, useq.MDASequence):
             raise ValueError(message)  # noqa: TRY004  pydantic collects ValueError
         return value
 
+    @field_serializer("stage_positions", mode="wrap")
+    def _as_they_were_said(
+        self, places: Any, dumped: SerializerFunctionWrapHandler
+    ) -> Any:
+        """Leave out the groups that channels of a position do not say."""
+        return without_unsaid_groups(dumped(places), places)
+
     @model_validator(mode="after")
     def _can_be_executed(self) -> Self:
         """Refuse what cannot be executed as it is said."""
@@ -206,10 +220,27 @@ class RTMSequence(Refusing, useq.MDASequence):
             return self.time_plan.interval.total_seconds()
         return 0.0
 
+    @property
+    def rest_s(self) -> Seconds:
+        """Seconds from the last event's start to that of a phase after this one.
+
+        More than an interval if no channel is due at the last timepoints.
+        """
+        starts_s = times_s(self)
+        if not starts_s or not self._skips:
+            return self.interval_s
+        last = max((event for event in self), key=lambda e: e.min_start_time or 0.0)
+        return self.interval_s + starts_s[-1] - starts_s[last.timestep]
+
+    @property
+    def _skips(self) -> bool:
+        """Whether some channel is not due at every timepoint."""
+        return any(c.acquire_every > 1 for i in self._imagings() for c in i.channels)
+
     def __len__(self) -> int:
         if not self.used_axes:
             return 0
-        if any(c.acquire_every > 1 for i in self._imagings() for c in i.channels):
+        if self._skips:
             return sum(1 for _ in self)
         return self.n_timepoints * max(1, len(spots(self)))
 
@@ -242,6 +273,7 @@ class RTMSequence(Refusing, useq.MDASequence):
                     self.keep_shutter_open_across, visit, following
                 ),
                 properties=self._settings(imaging, before) or None,
+                reset_event_timer=one_by_one and bool(visit.fov) and not timestep,
                 **self._place(imaging.spot.position),
             )
             if event.channels or event.stim_channels or event.ref_channels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from math import lcm
 from typing import TYPE_CHECKING
 
 import useq
@@ -11,9 +11,11 @@ from faro.errors import Problem
 from faro.experiment.channel import channel_from
 from faro.experiment.imaging import imagings
 from faro.experiment.refusal import ExperimentError
+from faro.experiment.tiles import has_own_tiles
+from faro.experiment.unread import power_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from faro.experiment.imaging import Imaging
 
@@ -52,6 +54,10 @@ def _own_problems(sub: useq.MDASequence, where: str) -> Iterator[Problem]:
     for name in [name for name, value in refused.items() if value]:
         what = "a position has no time, place, setup or metadata of its own."
         yield Problem(f"{where}/{name}", what, OWN_RUN)
+    for i, channel in enumerate(sub.channels):
+        power = getattr(channel, "power", None)
+        if power is not None:
+            yield power_problem(f"{where}/channels/{i}/power", power)
     try:
         list(map(channel_from, sub.channels))
     except ExperimentError as error:
@@ -59,46 +65,90 @@ def _own_problems(sub: useq.MDASequence, where: str) -> Iterator[Problem]:
             yield Problem(f"{where}/channels", problem.what, problem.remedy)
 
 
+def without_unsaid_groups(written: object, places: Iterable[object]) -> object:
+    """Return dumped positions without the groups that their channels do not say.
+
+    useq fills in a group, which would count as said when it is read again.
+    """
+    if not isinstance(written, list | tuple):
+        return written
+    for words, place in zip(written, places, strict=True):
+        own = words.get("sequence") if isinstance(words, dict) else None
+        if not own or not isinstance(place, useq.Position) or not place.sequence:
+            continue
+        pairs = zip(own.get("channels", ()), place.sequence.channels, strict=False)
+        for channel, said in pairs:
+            if "group" not in said.model_fields_set:
+                channel.pop("group", None)
+    return written
+
+
 def _unlike_useq(sequence: useq.MDASequence, where: str) -> Iterator[Problem]:
     """Yield a problem where useq itself would take other images than are planned."""
+    times = range(_period(sequence))
     once = useq.MDASequence.model_validate(
         {
-            "channels": [_timeless(channel) for channel in sequence.channels],
+            "channels": [_bare(channel) for channel in sequence.channels],
             "stage_positions": list(sequence.stage_positions),
             "grid_plan": sequence.grid_plan,
             "z_plan": sequence.z_plan,
+            "time_plan": {"interval": 0, "loops": len(times)},
             "axis_order": sequence.axis_order,
         }
     )
+    theirs: list[list[Shot]] = [[] for _ in times]
     try:
-        theirs = [
-            (e.index.get("p", 0), e.index.get("g"), e.channel.config, e.z_pos)
-            for e in once
-            if isinstance(e.action, useq.AcquireImage) and e.channel
-        ]
-    except KeyError as error:
-        what = f"useq itself cannot iterate it: {error} is missing."
+        for e in once:
+            if isinstance(e.action, useq.AcquireImage) and e.channel:
+                shot = (e.index.get("p", 0), e.index.get("g"), e.channel.config)
+                theirs[e.index["t"]].append((*shot, e.z_pos))
+    except LookupError as error:
+        what = f"useq itself cannot iterate it: {error!r}."
         yield Problem(where, what, OWN_RUN)
         return
-    channels = tuple(channel_from(_timeless(c)) for c in sequence.channels)
-    ours = [shot for i in imagings(once, channels) for shot in _shots(i)]
-    tiled = any(g is not None for _, g, _, _ in ours)
-    if (Counter(ours) != Counter(theirs)) if tiled else ours != theirs:
-        what = f"useq itself takes other images here: {len(theirs)}, not {len(ours)}, "
+    channels = tuple(channel_from(_bare(c)) for c in sequence.channels)
+    visited = imagings(once, channels)
+    ours = [[shot for i in visited for shot in _shots(i, t)] for t in times]
+    own_tiles = has_own_tiles(sequence)
+    if (_by_spot(ours) != _by_spot(theirs)) if own_tiles else ours != theirs:
+        n_theirs, n_ours = sum(map(len, theirs)), sum(map(len, ours))
+        what = f"useq itself takes other images here: {n_theirs}, not {n_ours}, "
         what += "or in another order."
         remedy = "Give the position channels and z_plan of its own, the autofocus plan "
         yield Problem(where, what, f"{remedy}to the whole sequence; or: {OWN_RUN}")
 
 
-def _timeless(channel: useq.Channel) -> useq.Channel:
-    said = {name: getattr(channel, name) for name in ("exposure", "do_stack")}
-    return useq.Channel(config=channel.config, z_offset=channel.z_offset, **said)
+def _period(sequence: useq.MDASequence) -> int:
+    """Return after how many timepoints the channels that are due come again."""
+    owns = [p.sequence.channels for p in sequence.stage_positions if p.sequence]
+    every = [c.acquire_every for own in (sequence.channels, *owns) for c in own]
+    n_timepoints = len(tuple(sequence.time_plan)) if sequence.time_plan else 1
+    return max(1, min(lcm(*every), n_timepoints))
 
 
-def _shots(imaging: Imaging) -> Iterator[Shot]:
+def _by_spot(
+    shots: Iterable[Iterable[Shot]],
+) -> list[dict[tuple[int, int | None], list[Shot]]]:
+    """Return the images of each timepoint by position and tile, in their order."""
+    found: list[dict[tuple[int, int | None], list[Shot]]] = []
+    for of_time in shots:
+        found.append({})
+        for shot in of_time:
+            found[-1].setdefault(shot[:2], []).append(shot)
+    return found
+
+
+def _bare(channel: useq.Channel) -> useq.Channel:
+    """Return what a channel says without its light."""
+    names = ("exposure", "do_stack", "z_offset", "acquire_every")
+    said = {name: getattr(channel, name) for name in names}
+    return useq.Channel(config=channel.config, **said)
+
+
+def _shots(imaging: Imaging, timestep: int) -> Iterator[Shot]:
     """Yield the images of one visit."""
     spot, planes = imaging.spot, imaging.z_planes
-    for image in imaging.images(0):
+    for image in imaging.images(timestep):
         channel = imaging.channels[image["c"]]
         z_um = planes[image["z"]] + channel.z_offset if planes else spot.position.z
         yield spot.p, spot.g, channel.config, z_um

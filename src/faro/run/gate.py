@@ -3,7 +3,8 @@
 What a run waits for beyond its schedule moves the schedule: the clock policy is
 ``"shift"``. A wait begins when what comes before is done. If it is over before the
 planned start of what follows, nothing moves; else all later starts move by as much.
-The microscope is dark meanwhile.
+The microscope is dark meanwhile. Where the clock restarts (``reset_event_timer``),
+what is late moves all later starts too.
 """
 
 from __future__ import annotations
@@ -129,6 +130,8 @@ class Gate:
         while self._wait_for_person(event) and self._wait_for_room(event):
             left_s = -self.late_s(event.planned_s + self.shift_s)
             if left_s <= 0:
+                if event.restarts_clock:
+                    self._restart(event, -left_s)
                 return True
             notices = self._notices
             notices.tell(notices.waiting.emit, event.timestep, left_s)
@@ -143,6 +146,12 @@ class Gate:
         if isinf(self.pace):
             return 0.0
         return self._clock.now_s() - planned_s / self.pace
+
+    def _restart(self, event: PlannedEvent, late_s: Seconds) -> None:
+        """Move the schedule by as much as ``event`` is late."""
+        self.shift_s += late_s * self.pace if late_s else 0.0
+        moved = {"shift_s": self.shift_s, "clock": CLOCK_POLICY}
+        self._note("clock_restarted", event, late_s=late_s, **moved)
 
     def _wait_for_time(self, event: PlannedEvent, text: str) -> None:
         """Wait until a moment; counted from the wall time at the start of the run."""
