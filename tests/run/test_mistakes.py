@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, object, str, str]] = [
         "Name positions by index",
     ),
     ("storage", {"layout": "plate"}, "writer/wells", "A1"),
-    ("stim_mode", "curent", "stim_mode", "'current' or 'previous'"),
+    ("stim_mode", "curent", "stim_mode", "Use 'current', 'previous' or 'interleaved'"),
     ("schema_version", 7, "schema_version", "Use 1."),
     ("notes", "text", "notes", "Give a table"),
     ("notes", {"a": float("inf")}, "notes.a", "a finite number"),
