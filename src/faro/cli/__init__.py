@@ -137,9 +137,15 @@ def export(
     compression: Annotated[
         str, typer.Option(help="zlib, zstd or none; Fiji reads zlib and none.")
     ] = "zlib",
+    *,
+    tracks: Annotated[
+        bool,
+        typer.Option("--tracks", help="Tracks, as the Cell Tracking Challenge has it."),
+    ] = False,
 ) -> None:
-    """Write a run, or some of its positions, as OME-TIFF files for Fiji."""
-    options = {"positions": position, "compression": compression}
+    """Write a run, or some of its positions, as files for other programs."""
+    options: dict[str, Any] = {"positions": position, "compression": compression}
+    options["tracks"] = tracks
     _call("faro.cli.exporting", "run_export", directory, output, **options)
 
 
@@ -249,6 +255,24 @@ def schema() -> None:
 
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.")]
+
+
+@app.command()
+def info(directory: RunFolder) -> None:
+    """Say what a run holds: images, labels, cells, how it ended."""
+    _call("faro.cli.information", "run_info", directory)
+
+
+@app.command()
+def convert(
+    directory: RunFolder,
+    output: Out = None,
+    layout: Annotated[
+        str, typer.Option(help="collection or plate (OME-Zarr), or tiff.")
+    ] = "collection",
+) -> None:
+    """Write a run, ours or of public FARO, in another layout, and compare the two."""
+    _call("faro.cli.information", "run_convert", directory, output, layout=layout)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""``faro export``: a run as OME-TIFF files."""
+"""``faro export``: a run as OME-TIFF files, its tracks as masks and a table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from faro.errors import StorageError
 from faro.storage import export_ome_tiff, open_run
 from faro.storage.tifftree import Compression
+from faro.storage.trackfiles import write_ctc
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from faro.storage import Run
 
 
 def run_export(
@@ -20,6 +23,7 @@ def run_export(
     *,
     positions: list[int] | None,
     compression: str,
+    tracks: bool = False,
 ) -> int:
     """Write the files and name them; return the exit code."""
     known = get_args(Compression)
@@ -28,9 +32,23 @@ def run_export(
         raise StorageError(problem, remedy=f"Use one of: {', '.join(known)}.")
     chosen: Any = compression
     run = open_run(directory)
+    if tracks:
+        return _tracks(
+            console, run, output or Path(f"{run.path.name}-tracks"), positions
+        )
     folder = output or Path(f"{run.path.name}-tiff")
     files = export_ome_tiff(run, folder, fovs=positions, compression=chosen)
     for path in files:
         console.print(str(path), markup=False)
     console.print(f"{len(files)} files. In Fiji: File > Import > Bio-Formats.")
+    return 0
+
+
+def _tracks(
+    console: Console, run: Run, folder: Path, positions: list[int] | None
+) -> int:
+    """Write the tracks of positions, a folder each; return the exit code."""
+    for fov in positions or run.fovs:
+        files = write_ctc(run, folder / f"p{fov:03d}_RES", fov)
+        console.print(f"{files[-1].parent}: {len(files)} files", markup=False)
     return 0

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from faro.errors import ContractError
+from faro.errors import ContractError, MissingExtraError
+from faro.model.series import TrackSeries, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,6 +84,35 @@ class CellTable:
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(self.columns)
+
+    def query(self, expression: str) -> CellTable:
+        """Return the rows for which ``expression`` holds; needs the extra ``pandas``.
+
+        In the words of `pandas.DataFrame.query`: ``"fov == 2 and area > 80"``.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  optional, and slow to load
+        except ImportError as error:
+            library = "pandas"
+            raise MissingExtraError(library, extra="pandas") from error
+        rows = pd.DataFrame(dict(self.columns)).query(expression).index.to_numpy()
+        kept = {name: values[rows] for name, values in self.columns.items()}
+        return CellTable(kept, self.units)
+
+    def pivot(self, name: str) -> TrackSeries:
+        """Return a column track by track, (tracks, timesteps).
+
+        Raises
+        ------
+        KeyError
+            If there is no such column.
+        """
+        return series_of(self, name)
 
     def __len__(self) -> int:
         return next((len(values) for values in self.columns.values()), 0)

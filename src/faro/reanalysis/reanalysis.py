@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from faro.errors import Problem, RefusedError
-from faro.experiment import needs
 from faro.microscope import DMD, ReplayMicroscope
 from faro.reanalysis.assembling import Piece, assemble
 from faro.reanalysis.engines import Engine, Serial
@@ -22,7 +21,7 @@ from faro.run import Controller
 from faro.run.stored import replayable_events, stim_mode_of
 from faro.run.stored_pipeline import recipe_for
 from faro.storage import OmeZarrWriter, open_run
-from faro.storage.adopting import adopt_frames
+from faro.storage.converting import convert
 from faro.storage.held import Hold
 from faro.storage.layout import is_free, next_free
 
@@ -236,7 +235,8 @@ class Reanalysis:
         if path.exists() and open_run(path).summary is None:
             shutil.rmtree(path)
         if not path.exists():
-            import_run(self._source, path)
+            writer = OmeZarrWriter(path, durability="process")
+            convert(self._source, writer, frames_only=True)
         return open_run(path)
 
     def _computed(
@@ -332,24 +332,3 @@ class Reanalysis:
             "experiment_file": file,
             "pipeline": self._recipe.make().describe(),
         }
-
-
-def import_run(source: Run, path: Path) -> None:
-    """Write the frames of any run as one of ours, at ``path``.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
-    events, _ = replayable_events(source, light=True)
-    writer = OmeZarrWriter(path, durability="process")
-    with ReplayMicroscope(source) as microscope:
-        needed = needs(events, microscope.facts())
-    said = dict(source.info.get("description") or {})
-    said["experiment"] = said.get("experiment") or [e.words() for e in events]
-    writer.open(needed, {**said, "imported_from": str(source.path)})
-    n_frames = 0
-    for fov in source.fovs:
-        n_frames += adopt_frames(writer, source, fov).stored
-    writer.close({"reason": "completed", "n_stacks": n_frames})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from faro.errors import MissingExtraError, MissingFrameError, StorageError
+from faro.errors import MissingFrameError, StorageError
 from faro.model import FrameRole, Stack, projected
+from faro.storage import views
 from faro.storage.cellsource import CellSource, OwnCells
 from faro.storage.frameindex import frame_table
 from faro.storage.frames import CollectionPaths, FrameReader, PlatePaths
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import dask.array
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
@@ -194,19 +196,27 @@ class Run:
             return self._cells[1]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the rows of `cells` as a pandas table.
+        """Return the rows of `cells` as a pandas table; needs the extra ``pandas``."""
+        return views.pandas_table(self)
 
-        Raises
-        ------
-        MissingExtraError
-            If pandas is not installed.
+    def lazy(
+        self, fov: int, labels: str | None = None, *, role: FrameRole = FrameRole.IMAGE
+    ) -> dask.array.Array:
+        """Return images or labels of a position; needs the extra ``dask``.
+
+        (T, C, Y, X), with planes (T, C, Z, Y, X); labels (T, Y, X). See
+        `faro.storage.views`.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  optional, and slow to load
-        except ImportError as error:
-            library = "pandas"
-            raise MissingExtraError(library, extra="pandas") from error
-        return pd.DataFrame(dict(self.cells.columns))
+        if labels is not None:
+            return views.lazy_labels(self, labels, fov)
+        return views.lazy_images(self, fov, role)
+
+    def napari_tracks(self, fov: int) -> views.NapariTracks:
+        """Return data, graph and properties for a tracks layer of napari.
+
+        ``data`` is (N, 4): track id, t, y, x.
+        """
+        return views.napari_tracks(self, fov)
 
     def has(
         self,

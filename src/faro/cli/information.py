@@ -1,0 +1,121 @@
+"""``faro info``, ``faro convert``: what a run holds, and the run in another layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import Progress
+
+from faro.errors import StorageError
+from faro.run.stored_pipeline import recipe_of_run
+from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
+from faro.storage.converting import convert
+from faro.storage.layout import next_free
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from faro.storage import Run
+
+LAYOUTS = ("collection", "plate", "tiff")
+FEW = 8
+
+
+def run_info(console: Console, directory: Path) -> int:
+    """Print what a run holds; return the exit code."""
+    for name, value in _facts(open_run(directory)):
+        console.print(f"{name:<12}{value}", markup=False)
+    return 0
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield what there is to know of a run, in words."""
+    said, info = run.info.get("description") or {}, run.info
+    yield "run", str(run.path)
+    yield "format", f"{info.get('format')} {info.get('schema_version', '')}".strip()
+    if info.get("created"):
+        yield "made", f"{info['created']} by FARO {info.get('faro_version')}"
+    yield "state", _state(run)
+    frames = f"{len(run.fovs)} positions x {run.n_timepoints} timepoints"
+    yield "images", f"{frames}, {run.image_shape} (Y, X) {run.image_dtype}"
+    yield "channels", ", ".join(run.channels) or "none"
+    for kind in ("ref", "stim"):
+        names = getattr(run, f"{kind}_channels")
+        if names:
+            yield kind, ", ".join(names)
+    size = run.pixel_size_um
+    yield "pixel", f"{size:g} um" if size else "of unknown size"
+    yield "labels", ", ".join(run.label_names) or "none"
+    cells = run.cells
+    if "track_id" in cells:
+        keys = zip(cells["fov"].tolist(), cells["track_id"].tolist(), strict=True)
+        yield "cells", f"{len(cells)} rows, {len(set(keys))} tracks"
+        yield "columns", ", ".join(cells.names)
+    named = [f"{fov}: {name}" for fov, name in run.fov_names.items()]
+    if named:
+        more = f", ... ({len(named)})" if len(named) > FEW else ""
+        yield "positions", ", ".join(named[:FEW]) + more
+    recipe = recipe_of_run(run)
+    if recipe is not None:
+        yield "pipeline", ", ".join(_components(recipe.words))
+    if said.get("reanalysis_of"):
+        yield "from", str(said["reanalysis_of"]["path"])
+
+
+def _state(run: Run) -> str:
+    """Return how a run ended, in words."""
+    summary = run.summary
+    if not run.journal:
+        return "without a journal"
+    if summary is None:
+        return "not closed: it is going on, or was killed"
+    errors = summary.get("n_errors")
+    return f"{summary.get('reason')}, {errors or 'no'} errors"
+
+
+def _components(words: Any) -> Iterator[str]:
+    """Yield the names of the components of a pipeline."""
+    for part in (*words.get("segmenters", ()), *words.get("features", ())):
+        yield _short(part)
+    for name in ("tracker", "stimulator"):
+        if words.get(name):
+            yield _short(words[name])
+
+
+def _short(part: Any) -> str:
+    path = part if isinstance(part, str) else part["component"]
+    return str(path).rpartition(":")[2]
+
+
+def run_convert(
+    console: Console, directory: Path, output: Path | None, *, layout: str
+) -> int:
+    """Write a run in another layout; return the exit code."""
+    makers: dict[str, Any] = {
+        "collection": OmeZarrWriter,
+        "plate": OmeZarrWriterPlate,
+        "tiff": TiffWriter,
+    }
+    if layout not in makers:
+        problem = f"There is no layout {layout!r}."
+        raise StorageError(problem, remedy=f"Use one of: {', '.join(LAYOUTS)}.")
+    source = open_run(directory)
+    path = output or next_free(Path(f"{source.path.name}-{layout}"))
+    with Progress(console=console) as line:
+        task = line.add_task("positions", total=len(source.fovs))
+        done = convert(
+            source,
+            makers[layout](path),
+            told=lambda n, _: line.update(task, completed=n),
+        )
+    console.print(
+        f"{path}: {done.n_frames} stacks, {done.n_labels} label images and "
+        f"{done.n_cells} rows, each image compared with the source.",
+        markup=False,
+    )
+    if done.n_renamed:
+        console.print(f"{done.n_renamed} rows got a track id of their own.")
+    return 0
