@@ -85,9 +85,9 @@ def test_a_column_becomes_a_curve_per_track(run: Run) -> None:
     flat = run.to_pandas().pivot_table(
         index="timestep", columns=["fov", "track_id"], values="cnr"
     )
-    pd.testing.assert_frame_equal(
-        frame, flat, check_names=False, check_index_type=False
-    )
+    assert list(frame.columns) == list(flat.columns)
+    assert list(frame.index) == list(flat.index)
+    assert frame.to_numpy() == pytest.approx(flat.to_numpy(), nan_ok=True)
     expected = flat.mean(axis=1).to_numpy()
     assert series.mean() == pytest.approx(expected)
     assert series.std() == pytest.approx(flat.std(axis=1, ddof=0).to_numpy())

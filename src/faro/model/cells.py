@@ -112,7 +112,7 @@ class CellTable:
         KeyError
             If there is no such column.
         """
-        return series_of(self, name)
+        return series_of(self.columns, name)
 
     def __len__(self) -> int:
         return next((len(values) for values in self.columns.values()), 0)

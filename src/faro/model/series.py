@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
-    from faro.model.cells import CellTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,15 +33,12 @@ class TrackSeries:
     values
         (m, k) float64; NaN where the cell was not seen.
 
-    >>> from faro.model import CellTable
-    >>> table = CellTable(
-    ...     {
-    ...         "fov": np.array([0, 0, 0]),
-    ...         "timestep": np.array([0, 1, 1]),
-    ...         "track_id": np.array([1, 1, 2]),
-    ...         "area": np.array([9.0, 8.0, 5.0]),
-    ...     }
-    ... )
+    >>> table = {
+    ...     "fov": np.array([0, 0, 0]),
+    ...     "timestep": np.array([0, 1, 1]),
+    ...     "track_id": np.array([1, 1, 2]),
+    ...     "area": np.array([9.0, 8.0, 5.0]),
+    ... }
     >>> series = series_of(table, "area")
     >>> series.track_id.tolist(), series.values.tolist()
     ([1, 2], [[9.0, 8.0], [nan, 5.0]])
@@ -74,8 +72,13 @@ class TrackSeries:
         return pd.DataFrame(self.values.T, index=rows, columns=index)
 
 
-def series_of(cells: CellTable, name: str) -> TrackSeries:
+def series_of(cells: Mapping[str, npt.NDArray[np.generic]], name: str) -> TrackSeries:
     """Return a column of a table, track by track.
+
+    Parameters
+    ----------
+    cells
+        Name to (n,) array; with ``fov``, ``timestep`` and ``track_id``.
 
     Raises
     ------

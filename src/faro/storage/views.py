@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from faro.errors import MissingExtraError, MissingFrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import dask.array
     import numpy.typing as npt
     import pandas as pd
 
-    from faro.model import FrameRole
-    from faro.storage.reader import Run
+    from faro.model import CellTable, FrameRole, Stack
+    from faro.storage.frames import StoredImages
 
     Read = Callable[[int], npt.NDArray[Any]]
 
@@ -24,6 +25,44 @@ NapariTracks = tuple[
     "npt.NDArray[np.float64]", dict[int, list[int]], dict[str, "npt.NDArray[Any]"]
 ]
 """(N, 4) of track id, t, y, x; daughter to her parents; name to (N,) values."""
+
+
+class Run(Protocol):
+    """What is looked at of a `faro.storage.Run`."""
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        ...
+
+    @property
+    def fovs(self) -> tuple[int, ...]:
+        """Position indices."""
+        ...
+
+    @property
+    def n_timepoints(self) -> int:
+        """Length of the time axis."""
+        ...
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the label images."""
+        ...
+
+    @property
+    def images(self) -> StoredImages:
+        """Reads frames and labels."""
+        ...
+
+    @property
+    def cells(self) -> CellTable:
+        """All rows so far."""
+        ...
+
+    def stacks(self, fov: int, timestep: int, *, role: FrameRole) -> Sequence[Stack]:
+        """Return all stacks of one FOV and timepoint."""
+        ...
 
 
 def pandas_table(run: Run) -> pd.DataFrame:
