@@ -37,6 +37,23 @@ class RunClock:
         self._zero_s = self._monotonic()
         self._wall_zero_ns = self._wall_ns()
 
+    def go_on(self, started_ns: int, least_s: float) -> None:
+        """Go on with the clock of a run that was ended.
+
+        Its zero stays where it was; how long nobody ran is told by the wall clock.
+
+        Parameters
+        ----------
+        started_ns
+            UTC of the zero, nanoseconds since the epoch.
+        least_s
+            Seconds of the run that have passed at least; time never goes back.
+        """
+        passed_s = (self._wall_ns() - started_ns) / 1e9
+        now_s = max(least_s, passed_s)
+        self._zero_s = self._monotonic() - now_s
+        self._wall_zero_ns = started_ns
+
     def now_s(self) -> float:
         """Return the seconds since the run started."""
         return self._monotonic() - self._zero_s
