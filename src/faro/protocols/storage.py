@@ -55,6 +55,10 @@ class Sink(Protocol):
         """Append the cells of one frame."""
         ...
 
+    def store_state(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Keep what a FOV remembers, JSON, in place of what was before."""
+        ...
+
     def record(self, kind: str, **facts: Any) -> None:
         """Append one line to the journal; any thread.
 

@@ -64,6 +64,10 @@ class RunLayout:
         """The user's own code and files that took part: hashes, git state."""
         return self.path / "provenance" / "sources.json"
 
+    def state(self, fov: int) -> Path:
+        """Return the file of the newest state of one FOV."""
+        return self.path / "state" / f"p{fov:03d}.json"
+
     @property
     def images(self) -> Path:
         """The NGFF collection of all series."""

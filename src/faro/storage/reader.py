@@ -173,6 +173,20 @@ class Run:
         return read_document(path) if path.is_file() else {}
 
     @property
+    def sources(self) -> dict[str, Any] | None:
+        """The user's modules and files with their hashes, None if not recorded."""
+        path = self._layout.sources
+        return read_document(path) if path.is_file() else None
+
+    def state(self, fov: int) -> dict[str, Any] | None:
+        """Return the newest state of one FOV, as `RunWriter.store_state` was given it.
+
+        None if none was stored.
+        """
+        path = self._layout.state(fov)
+        return read_document(path) if path.is_file() else None
+
+    @property
     def frames(self) -> dict[str, Column]:
         """The frame index so far: column to (n,) array, one value per stored frame.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import uuid
@@ -12,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from faro import settings
-from faro.errors import FaroError, Problem, RunStateError, StorageError
+from faro.errors import FaroError, RunStateError, StorageError
 from faro.storage import disk
 from faro.storage.compaction import compact
 from faro.storage.environment import faro_version, versions
@@ -27,10 +27,10 @@ from faro.storage.layout import (
     FORMAT,
     SCHEMA_VERSION,
     RunLayout,
-    is_free,
     next_free,
 )
 from faro.storage.provenance import write_provenance
+from faro.storage.refusals import path_problems, space_problems
 from faro.storage.tables import CellWriter
 from faro.storage.told import frame_record, needs_from, told_by
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from faro.errors import Problem
     from faro.model import CellTable, RunNeeds, Stack
     from faro.storage.disk import AskedDurability, Durability
     from faro.storage.imagetree import ImageTree
@@ -105,9 +106,9 @@ class RunWriter(ABC):
 
         While this writer has the run open, only the space is looked at.
         """
-        found = [] if self._parts and not self._closed else self._path_problems()
+        found = [] if self._parts and not self._closed else path_problems(self._layout)
         found += self._layout_problems(needs)
-        return found or self._space_problems(needs)
+        return found or space_problems(self.path, self._free_bytes(self.path), needs)
 
     def open(self, needs: RunNeeds, description: Mapping[str, Any]) -> None:
         """Create the run folder; ``description`` (JSON-able) goes to ``run.json``.
@@ -118,7 +119,7 @@ class RunWriter(ABC):
             If the folder is in use, or cannot be written.
         """
         layout = self._layout
-        problems = self._path_problems() + self._layout_problems(needs)
+        problems = path_problems(self._layout) + self._layout_problems(needs)
         if problems:
             raise StorageError(problems[0].what, remedy=problems[0].remedy)
         self._durability = disk.durability(self._asked, real=needs.real_devices)
@@ -249,6 +250,22 @@ class RunWriter(ABC):
         parts.journal.append("cells", fov=fov, timestep=timestep, **asdict(done))
         parts.journal.sync()
 
+    def store_state(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Keep what a FOV's tracker and light remember, in place of what was before.
+
+        ``state`` is JSON; NaN and infinity stay what they are.
+
+        Raises
+        ------
+        StorageError
+            If it could not be written; what was kept before is intact.
+        """
+        self._open_parts("store the state")
+        path = self._layout.state(fov)
+        synced = self._durability == "power-loss"
+        disk.make_folder(path.parent, synced=synced)
+        disk.write_atomic(path, json.dumps(state).encode(), synced=synced)
+
     def record(self, kind: str, **facts: Any) -> None:
         """Append one line to the journal; any thread, also after `close`.
 
@@ -339,38 +356,6 @@ class RunWriter(ABC):
         problem = f"Cannot {verb}: the run {self.path} is {state}."
         return RunStateError(problem, remedy="Use a new writer, and open it first.")
 
-    def _path_problems(self) -> list[Problem]:
-        """Return why the folder cannot be used."""
-        path = self.path
-        if not is_free(path):
-            holds = "a run" if self._layout.run_json.exists() else "something"
-            what = f"{path} already holds {holds}; it is never overwritten."
-            remedy = f"This one is free: {next_free(path)}"
-            return [Problem("writer/path", what, remedy)]
-        parent = disk.existing_ancestor(path)
-        if not parent.is_dir():
-            what = f"{parent} is a file, so {path} cannot be created."
-            return [Problem("writer/path", what, "Choose another folder.")]
-        if not os.access(parent, os.W_OK):
-            what = f"{parent} cannot be written to."
-            return [Problem("writer/path", what, "Choose another folder.")]
-        return []
-
-    def _space_problems(self, needs: RunNeeds) -> list[Problem]:
-        reserve = settings.load().disk_reserve_bytes
-        free = self._free_bytes(self.path)
-        if free >= needs.n_bytes + reserve:
-            return []
-        what = (
-            f"the run may need {_gb(needs.n_bytes)} and {_gb(reserve)} stay reserved, "
-            f"but {_gb(free)} are free on the disk of {self.path}."
-        )
-        remedy = (
-            f"Free {_gb(needs.n_bytes + reserve - free)}, write to another disk, or "
-            "set FARO_DISK_RESERVE_MB."
-        )
-        return [Problem("writer/space", what, remedy)]
-
 
 def _write_new(path: Path, data: bytes) -> None:
     """Write a file that must not exist: two writers cannot share a folder."""
@@ -393,7 +378,3 @@ def _tried(step: Callable[[], object]) -> Exception | None:
     except (FaroError, OSError) as error:
         return error
     return None
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.2f} GB"

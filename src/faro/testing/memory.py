@@ -32,6 +32,8 @@ class MemorySink:
         (fov, timestep, cells), in order.
     lines
         The journal.
+    states
+        Position index to its newest state.
     free
         What `free_bytes` returns.
     closed
@@ -45,6 +47,7 @@ class MemorySink:
     )
     tables: list[tuple[int, int, CellTable]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    states: dict[int, dict[str, Any]] = field(default_factory=dict)
     closed: dict[str, Any] | None = None
     needs: RunNeeds | None = None
     free: int = 10**15
@@ -76,6 +79,10 @@ class MemorySink:
     def store_cells(self, fov: int, timestep: int, cells: CellTable) -> None:
         """Keep one table."""
         self.tables.append((fov, timestep, cells))
+
+    def store_state(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Keep the newest state of a FOV."""
+        self.states[fov] = dict(state)
 
     def record(self, kind: str, **facts: Any) -> None:
         """Keep one journal line."""
