@@ -207,7 +207,7 @@ def test_pixels_do_not_wait_when_the_queue_is_full_or_too_long(
 def test_what_is_made_of_a_frame_waits_for_its_pixels(told: Told) -> None:
     threads, done = WriterThreads(told.events), []
     threads.announce("frame 3", 2)
-    threads.put(WritingJob(5, lambda: done.append("rows"), "rows", after="frame 3"))
+    threads.put(WritingJob(5, lambda: done.append("rows"), "rows", after=("frame 3",)))
     threads.put(WritingJob(5, lambda: done.append("rows of 4"), "rows"))
     threads.put(job(5, lambda: done.append("other"), "labels"))
     threads.put(job(9, lambda: done.append("pixels 0"), "frame 3"))
@@ -220,7 +220,7 @@ def test_what_is_made_of_a_frame_waits_for_its_pixels(told: Told) -> None:
 def test_pixels_that_others_wait_for_go_into_a_full_queue(told: Told) -> None:
     threads, done = WriterThreads(told.events, Policy(max_bytes=10)), []
     threads.announce("frame", 1)
-    threads.put(WritingJob(10, lambda: done.append("rows"), "rows", after="frame"))
+    threads.put(WritingJob(10, lambda: done.append("rows"), "rows", after=("frame",)))
     threads.put(job(10, lambda: done.append("pixels"), "frame"))
     assert threads.close(5.0)
     assert done == ["pixels", "rows"]
@@ -229,6 +229,21 @@ def test_pixels_that_others_wait_for_go_into_a_full_queue(told: Told) -> None:
 def test_pixels_that_never_come_are_not_waited_for_at_the_end(told: Told) -> None:
     threads, done = WriterThreads(told.events), []
     threads.announce("frame", 1)
-    threads.put(WritingJob(5, lambda: done.append("rows"), "rows", after="frame"))
+    threads.put(WritingJob(5, lambda: done.append("rows"), "rows", after=("frame",)))
     assert threads.close(5.0)
     assert done == ["rows"]
+
+
+def test_a_state_waits_for_all_parts_of_its_frame(told: Told) -> None:
+    threads, done = WriterThreads(told.events), []
+    gate = threading.Event()
+
+    def slow() -> None:
+        gate.wait(5.0)
+        done.append("labels")
+
+    threads.put(WritingJob(5, slow, "labels", part_of="frame"))
+    threads.put(WritingJob(0, lambda: done.append("state"), "s", after=("frame",)))
+    threads.put(job(5, gate.set))
+    assert threads.close(5.0)
+    assert done == ["labels", "state"]

@@ -17,15 +17,16 @@ from faro.protocols import Waits
 from faro.run.answers import columns_of
 from faro.run.attempts import Attempts
 from faro.run.deciding import Deciding, Seen
+from faro.run.frozen import frozen, thawed
 from faro.run.images import not_imaged
 from faro.run.jobs import FrameJob, Segmented
 from faro.run.references import referred, unusable
 from faro.run.rows import parents_of, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from faro.model import Stack
+    from faro.model import Stack, Stimulus
     from faro.model.cells import Column
     from faro.protocols import FeatureExtractor, Tracker
     from faro.run.board import DecisionBoard
@@ -182,7 +183,8 @@ class Analyst:
             saved = self._fovs[stack.fov].saved
             if saved is not None:
                 fresh.restore(saved)
-            self._fovs[stack.fov] = _FovState(fresh, saved=saved)
+            fov = self._fovs[stack.fov] = _FovState(fresh, saved=saved)
+        self._keep(job, fov)
 
     def _state_of(self, fov: int) -> _FovState:
         with self._lock:
@@ -260,17 +262,49 @@ class Analyst:
             self._store_rings(job, cells)
             fov.saved = self._attempt(job, "track/state", lambda _: fov.tracker.state())
             job.stamps.mark("stored")
-        self._recorder.note(
-            "latency",
-            fov=stack.fov,
-            timestep=stack.timestep,
-            stages_ms={s.stage: round(s.ms, 3) for s in job.stamps.stages()},
-            frame_to_mask_ms=job.stamps.between_ms("acquired", "decided"),
-        )
+        self._keep(job, fov)
+        if not job.recovered:
+            self._recorder.note(
+                "latency",
+                fov=stack.fov,
+                timestep=stack.timestep,
+                stages_ms={s.stage: round(s.ms, 3) for s in job.stamps.stages()},
+                frame_to_mask_ms=job.stamps.between_ms("acquired", "decided"),
+            )
         n_cells = 0 if cells is None else len(cells)
-        with self._lock:
-            self.cells_seen += n_cells
+        if not self._recorder.has_rows(stack.fov, stack.timestep):
+            with self._lock:
+                self.cells_seen += n_cells
         return n_cells
+
+    def _keep(self, job: FrameJob, fov: _FovState) -> None:
+        """Have what is remembered after a frame stored, to go on from after a kill."""
+        if not self._recorder.keeps:
+            return
+
+        def freeze(_: Stack) -> dict[str, Any]:
+            tracker = frozen(fov.saved, f"state() of {type(fov.tracker).__name__}")
+            return {"tracker": tracker, "lights": self._deciding.state(job)}
+
+        state = self._attempt(job, "track/state", freeze)
+        if state is not None:
+            self._recorder.state(job.moment.fov, job.moment.timestep, state)
+
+    def restore(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Go on with a FOV from the state that was stored last; before any frame."""
+        tracker, saved = self._pipeline.new_tracker(), thawed(state["tracker"])
+        if saved is not None:
+            tracker.restore(saved)
+        self._fovs[fov] = _FovState(tracker, saved=saved)
+        self._deciding.restore(fov, state["lights"])
+
+    def lights_of(self, fov: int) -> dict[str, Stimulus]:
+        """Return the light that was decided last at a FOV, by channel."""
+        return self._deciding.lights_of(fov)
+
+    def see_again(self, timestep: int, fov: int, cells: PixelCells) -> None:
+        """Take the tracked cells of the last frame, for references that follow."""
+        self._state_of(fov).last = (timestep, cells)
 
     def _store_rings(self, job: FrameJob, cells: PixelCells) -> None:
         stack = job.stack

@@ -15,6 +15,7 @@ from faro.protocols import StimulationContext, Waits, waits_for
 from faro.run.ahead import Ahead
 from faro.run.answers import lights_of
 from faro.run.board import EVERY_CHANNEL
+from faro.run.frozen import frozen, thawed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,9 @@ class Deciding:
         self._board, self._recorder, self._attempts = board, recorder, attempts
         self._ahead = Ahead(partial(self.decide, stage=Waits.IMAGE, seen=Seen()))
         self._memories: dict[tuple[int, str], _Memory] = {}
+        self._kept: dict[tuple[int, str], dict[int, Any]] = {}
         self._lock = threading.Lock()
+        self._keeps = recorder.keeps
 
     def announce(self, job: FrameJob) -> None:
         """Take note of a frame that is about to be segmented, in order per FOV."""
@@ -105,6 +108,8 @@ class Deciding:
                 for name in light:
                     why = reason or _reason(name, lights)
                     self._publish(job, name, lights.get(name), why, decided_s)
+                if waits is Waits.IMAGE and self._keeps:
+                    self._keep(job, decider)
         if stage is Waits.TRACKS:
             self._not_asked(job)
 
@@ -122,6 +127,55 @@ class Deciding:
                 if old is not None and waits is not Waits.IMAGE:
                     fresh = _Memory(notes=dict(old.notes))
                     self._memories[job.moment.fov, decider.channel] = fresh
+
+    def state(self, job: FrameJob) -> dict[str, Any]:
+        """Return what is remembered of a FOV after a frame, `frozen`, by decider.
+
+        Asked in frame order per FOV; what was decided ahead of the frame is left out.
+        """
+        found, at = {}, job.moment
+        for decider, waits in self._deciders:
+            key = at.fov, decider.channel
+            if waits is not Waits.IMAGE and key in self._memories:
+                self._keep(job, decider)
+            with self._lock:
+                kept = self._kept.get(key, {})
+                for old in sorted(t for t in kept if t <= at.timestep)[:-1]:
+                    del kept[old]
+                known = [t for t in kept if t <= at.timestep]
+                if known:
+                    found[decider.channel] = kept[known[0]]
+        return found
+
+    def restore(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        with self._lock:
+            for channel, words in state.items():
+                memory = _Memory(thawed(words["previous"]), thawed(words["notes"]))
+                self._memories[fov, channel] = memory
+                self._kept[fov, channel] = {-1: words}
+
+    def lights_of(self, fov: int) -> dict[str, Stimulus]:
+        """Return the light that was decided last at a FOV, by channel."""
+        found: dict[str, Stimulus] = {}
+        for (place, _), memory in self._memories.items():
+            found |= memory.previous if place == fov else {}
+        return found
+
+    def _keep(self, job: FrameJob, decider: Decider) -> None:
+        """Keep what is remembered now as that of a frame."""
+        at, memory = job.moment, self._memory_of(job.moment.fov, decider)
+
+        def freeze(_: Stack) -> dict[str, Any]:
+            where = f"context.memory of {type(decider.stimulator).__name__}"
+            previous = frozen(memory.previous, where)
+            return {"previous": previous, "notes": frozen(memory.notes, where)}
+
+        words = self._attempts.make(job, f"{decider.stage}/state", freeze)
+        with self._lock:
+            if words is not None:
+                kept = self._kept.setdefault((at.fov, decider.channel), {})
+                kept[at.timestep] = words
 
     def _stages(self, job: FrameJob) -> set[Waits]:
         """Return what those wait for who decide on this frame."""
@@ -176,7 +230,8 @@ class Deciding:
         decision = Decision(
             at.fov, at.timestep, stimulus, reason, decided_s, channel=channel
         )
-        if self._board.publish(decision) and channel != EVERY_CHANNEL:
+        known = self._recorder.has_decision(at.fov, at.timestep, channel)
+        if self._board.publish(decision) and channel != EVERY_CHANNEL and not known:
             self._recorder.note(
                 "stim_decided",
                 fov=at.fov,

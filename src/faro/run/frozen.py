@@ -44,7 +44,8 @@ def frozen(value: object, where: str = "the state") -> Any:
     if type(value) in PLAIN:
         return value
     if isinstance(value, list):
-        return [frozen(item, where) for item in value]
+        plain = all(type(item) in PLAIN for item in value)
+        return list(value) if plain else [frozen(item, where) for item in value]
     if isinstance(value, dict):
         return _dict(value, where)
     if isinstance(value, tuple):

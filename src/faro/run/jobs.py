@@ -64,6 +64,8 @@ class FrameJob:
         The last component that failed on it, empty if none did.
     z
         How planes become the one that is analysed.
+    recovered
+        Whether it was stored before its run was ended, and is analysed again.
     """
 
     moment: Moment
@@ -72,6 +74,7 @@ class FrameJob:
     stage: str = ""
     failed_at: str = ""
     z: str | int = "max"
+    recovered: bool = False
 
     @property
     def stack(self) -> Stack:

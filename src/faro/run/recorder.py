@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from faro.model import FrameRole
 from faro.run.jobs import BackgroundError
+from faro.run.so_far import SoFar
 from faro.run.writing import WriterThreads, WritingEvents, WritingJob
 
 if TYPE_CHECKING:
@@ -59,12 +60,33 @@ class Recorder:
         self._lock = threading.Lock()
         self._undecided = undecided
         self._storage_failed = self._sync_queued = False
+        self._told = SoFar()
         self.errors: list[BackgroundError] = []
         self.counts: dict[str, int] = {}
         events = WritingEvents(
             self._writing_failed, self._behind, self._caught_up, self._compress_less
         )
         self._writer = WriterThreads(events, policy)
+
+    def go_on(self, told: SoFar) -> None:
+        """Go on with the record of a run; what it tells of is not written again."""
+        self._told = told
+        with self._lock:
+            self.counts.update(told.counts)
+            self.counts["positions_begun"] = len(told.places)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is stored."""
+        return self._sink is not None
+
+    def has_rows(self, fov: int, timestep: int) -> bool:
+        """Return whether rows of a frame were stored before the run was ended."""
+        return (fov, timestep) in self._told.cells
+
+    def has_decision(self, fov: int, timestep: int, channel: str) -> bool:
+        """Return whether a decision was recorded before the run was ended."""
+        return (fov, timestep, channel) in self._told.decided
 
     def count(self, what: str) -> None:
         """Count something of which there is no line of its own."""
@@ -137,29 +159,47 @@ class Recorder:
     ) -> None:
         """Queue one label image (Y, X)."""
         sink = self._sink
-        if sink is not None:
+        if sink is not None and name not in self._told.labels.get((fov, timestep), ()):
             self._writer.put(
                 WritingJob(
                     labels.nbytes,
                     lambda: sink.store_labels(name, fov, timestep, labels),
                     (fov, timestep, name),
-                    after=(fov, timestep, FrameRole.IMAGE),
+                    after=(_pixels(fov, timestep),),
+                    part_of=_parts(fov, timestep),
                 )
             )
 
     def cells(self, fov: int, timestep: int, table: CellTable) -> None:
         """Queue the rows of one frame."""
         sink = self._sink
-        if sink is not None:
+        if sink is not None and not self.has_rows(fov, timestep):
             n_bytes = sum(column.nbytes for column in table.columns.values())
             self._writer.put(
                 WritingJob(
                     n_bytes,
                     lambda: sink.store_cells(fov, timestep, table),
                     ("f", fov),
-                    after=(fov, timestep, FrameRole.IMAGE),
+                    after=(_pixels(fov, timestep),),
+                    part_of=_parts(fov, timestep),
                 )
             )
+
+    def state(self, fov: int, timestep: int, state: Mapping[str, Any]) -> None:
+        """Queue what a FOV remembers after a frame; `frozen` already.
+
+        It is written when all of this frame and of those before it is.
+        """
+        sink, lane = self._sink, ("state", fov)
+        if sink is None:
+            return
+
+        def store() -> None:
+            if not self._storage_failed:
+                sink.store_state(fov, {"timestep": timestep, **state})
+
+        after = (_pixels(fov, timestep), _parts(fov, timestep))
+        self._writer.put(WritingJob(0, store, lane, after=after))
 
     def stop_blocking(self) -> None:
         """Make nobody wait for the disk any more; what is queued is still written."""
@@ -207,6 +247,16 @@ class Recorder:
             first, self._storage_failed = not self._storage_failed, True
         if first:
             self._on_storage_failure(error)
+
+
+def _pixels(fov: int, timestep: int) -> tuple[int, int, FrameRole]:
+    """Return the lane of the images of a frame."""
+    return fov, timestep, FrameRole.IMAGE
+
+
+def _parts(fov: int, timestep: int) -> tuple[str, int, int]:
+    """Return the lane in which what is made of a frame counts."""
+    return "parts", fov, timestep
 
 
 def _lane_of(stack: Stack) -> tuple[int, int, FrameRole]:

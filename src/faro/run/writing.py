@@ -64,14 +64,17 @@ class WritingJob:
     ready
         None, or returns whether it may be begun; asked for at most `HOLD_S`.
     after
-        None, or a lane of which it waits for all that was announced.
+        Lanes of which it waits for all that was announced.
+    part_of
+        None, or a lane in which it counts as announced until it is done.
     """
 
     n_bytes: int
     work: Callable[[], None]
     lane: Hashable = None
     ready: Callable[[], bool] | None = None
-    after: Hashable = None
+    after: tuple[Hashable, ...] = ()
+    part_of: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class WriterThreads:
         self._jobs: deque[tuple[float, WritingJob]] = deque()
         self._lanes: set[Hashable] = set()
         self._announced: Counter[Hashable] = Counter()
+        self._parts: Counter[Hashable] = Counter()
         self._queued_bytes = 0
         self._closed, self._blocks, self._less = False, True, False
         self._threads = [
@@ -170,10 +174,12 @@ class WriterThreads:
         if not (self._blocks and full):
             return True
         awaited = job.lane in self._announced
-        return awaited and any(other.after == job.lane for _, other in self._jobs)
+        return awaited and any(job.lane in other.after for _, other in self._jobs)
 
     def _add(self, job: WritingJob) -> None:
         self._queued_bytes += job.n_bytes
+        if job.part_of is not None:
+            self._parts[job.part_of] += 1
         self._jobs.append((time.monotonic() + HOLD_S, job))
         self._changed.notify_all()
 
@@ -218,17 +224,11 @@ class WriterThreads:
                 with self._changed:
                     self._lanes.discard(job.lane)
                     self._queued_bytes -= job.n_bytes
-                    self._arrived(job.lane)
+                    _count_down(self._announced, job.lane)
+                    _count_down(self._parts, job.part_of)
                     self._changed.notify_all()
             if job.n_bytes:
                 self._adapt()
-
-    def _arrived(self, lane: Hashable) -> None:
-        """Count one of the announced jobs as done; the lock is held."""
-        if lane in self._announced:
-            self._announced[lane] -= 1
-            if self._announced[lane] <= 0:
-                del self._announced[lane]
 
     def _next(self) -> WritingJob | None:
         """Return the next job when it may begin, None at the end."""
@@ -248,10 +248,13 @@ class WriterThreads:
 
         At the end what was announced and never put is waited for no longer.
         """
-        if job.after is None or job.after not in self._announced:
-            return False
-        coming = job.after in self._lanes or not self._closed
-        return coming or any(other.lane == job.after for _, other in self._jobs)
+        if any(lane in self._parts for lane in job.after):
+            return True
+        due = [lane for lane in job.after if lane in self._announced]
+        if not due or not self._closed:
+            return bool(due)
+        coming = {*self._lanes, *(other.lane for _, other in self._jobs)}
+        return any(lane in coming for lane in due)
 
     def _choose(self) -> tuple[WritingJob | None, bool]:
         """Take the first job that may begin; tell whether one waits for a decision."""
@@ -270,3 +273,11 @@ class WriterThreads:
             if job.lane is not None:
                 passed.add(job.lane)
         return None, held
+
+
+def _count_down(counted: Counter[Hashable], lane: Hashable) -> None:
+    """Take one off a lane; what is at nothing goes."""
+    if lane in counted:
+        counted[lane] -= 1
+        if counted[lane] <= 0:
+            del counted[lane]
