@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import useq
 
-from faro.model import Decision, FrameRole
+from faro.model import Decision
+from faro.run.in_useq import exposure, slm_image
 from faro.run.recorder import mask_sha256
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from faro.experiment import PlannedEvent
     from faro.model import Stimulus
-    from faro.protocols import MaskWarp, Microscope
+    from faro.protocols import Microscope
     from faro.run.assembler import Assembler
     from faro.run.board import DecisionBoard
     from faro.run.clock import RunClock
@@ -197,7 +198,7 @@ class EventFeed:
     ) -> useq.MDAEvent | None:
         """Record what is about to fire, then return the event that fires it."""
         parts, dmd = self._parts, self._parts.microscope.dmd
-        image = _slm_image(stimulus, dmd, event.channel.exposure)
+        image = slm_image(stimulus, dmd, event.channel.exposure)
         if image is None and not stimulus.whole_field:
             self._skip(event, {**facts, "reason": "no calibrated DMD"})
             return None
@@ -238,52 +239,9 @@ class EventFeed:
         )
 
     def _send(
-        self, event: PlannedEvent, slm_image: useq.SLMImage | None = None
+        self, event: PlannedEvent, image: useq.SLMImage | None = None
     ) -> useq.MDAEvent:
         """Return ``event`` in the words of useq and remember that it is under way."""
-        microscope, channel = self._parts.microscope, event.channel
-        group = channel.group or microscope.resolve_group(channel.config)
-        power = microscope.resolve_power(channel)
-        x_um, y_um, z_um = event.position_um
-        index: Any = {"t": event.timestep, "p": event.fov}
-        if event.role is FrameRole.IMAGE:
-            index["c"] = event.channel_index
-        if event.n_z:
-            index["z"] = event.z_index
-        settings = [*event.properties]
-        if power:
-            settings.append(useq.PropertyTuple(*power))
         self._seq += 1
         self._assembler.expect(self._seq, event)
-        return useq.MDAEvent(
-            index=index,
-            channel=useq.EventChannel(config=channel.config, group=group),
-            exposure=channel.exposure,
-            x_pos=x_um,
-            y_pos=y_um,
-            z_pos=z_um,
-            properties=settings or None,
-            keep_shutter_open=event.keep_shutter_open,
-            pos_name=event.pos_name,
-            slm_image=slm_image,
-            metadata={
-                "faro": {
-                    "seq": self._seq,
-                    "role": str(event.role),
-                    "fov": event.fov,
-                    "timestep": event.timestep,
-                    "channel": channel.config,
-                    "planned_s": event.planned_s,
-                }
-            },
-        )
-
-
-def _slm_image(
-    stimulus: Stimulus, dmd: MaskWarp | None, exposure_ms: float | None
-) -> useq.SLMImage | None:
-    """Return what the SLM shows, None where there is no SLM or no way to it."""
-    if dmd is None:
-        return None
-    data = True if stimulus.mask is None else dmd.warp(stimulus.mask)
-    return useq.SLMImage(data=data, exposure=exposure_ms)
+        return exposure(event, self._parts.microscope, self._seq, image)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import ExitStack, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from faro.analysis import warm_up
@@ -16,8 +18,10 @@ from faro.run.handle import RunHandle
 from faro.run.limits import RunLimits
 from faro.run.one_run import RunParts
 from faro.run.open_run import OpenRun, warned
+from faro.run.past import past_of
 from faro.run.preflight import preflight
 from faro.run.progress import ProgressLine
+from faro.run.reopened import check_writer, reopened, summary_of
 from faro.run.state import RunState
 from faro.run.verbs import UNDER_WAY, RunVerbs
 
@@ -30,8 +34,11 @@ if TYPE_CHECKING:
     from faro.experiment.document import StepTimes
     from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
+    from faro.run.past import ClockPolicy
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.summary import RunSummary
+
+logger = logging.getLogger(__name__)
 
 
 class Controller(RunVerbs):
@@ -159,14 +166,85 @@ class Controller(RunVerbs):
         try:
             opened = self._opened(listed, stim_mode, dict(notes or {}))
         except BaseException:
-            self._state.move(RunState.FINISHING)
-            self._state.move(RunState.IDLE)
+            self._ended()
             raise
         carry_out = partial(opened.run.carry_out, finish=finish)
         phase = partial(self._phase, opened, carry_out, show=progress, enter=block)
         if block:
             return phase()
         return RunHandle(phase, self._state, opened.run.progress, self.stop_run)
+
+    @overload
+    def resume(self) -> None: ...
+    @overload
+    def resume(
+        self,
+        folder: str | Path,
+        *,
+        clock: ClockPolicy = ...,
+        progress: bool = ...,
+        finish: bool = ...,
+    ) -> RunSummary: ...
+    def resume(
+        self,
+        folder: str | Path | None = None,
+        *,
+        clock: ClockPolicy = "shift",
+        progress: bool = False,
+        finish: bool = True,
+    ) -> RunSummary | None:
+        """Go on: with a run that is paused (any thread), or with one that was ended.
+
+        Without ``folder`` the pause ends, or one that is asked for. With the folder of
+        a run whose process was killed, or that was stopped, the run goes on where it
+        was and this returns when it is done: nothing that was acknowledged is lost or
+        taken twice, tracks and controllers keep their state, and light that may have
+        fired is not fired again. A run that is complete is left as it is.
+
+        Parameters
+        ----------
+        folder
+            The run folder. Microscope, pipeline and limits of this controller must be
+            those of the run.
+        clock
+            ``"shift"``: later starts move by the time in which nobody ran. ``"keep"``:
+            they stay, and what is overdue is done at once.
+        progress, finish
+            As for `run_experiment`.
+
+        Raises
+        ------
+        RefusedError
+            If rig, files or definition changed; with all that did.
+        RunStateError
+            If nothing is paused; with ``folder``, if a run is under way or open.
+        StorageError
+            If another process writes the run, or a part of it is missing.
+        """
+        if folder is None:
+            return super().resume()
+        self._state.move(RunState.RUNNING, start=RunState.IDLE)
+        try:
+            past = past_of(Path(folder).absolute(), clock)
+            check_writer(self._writer, past.run.path)
+            if past.over:
+                self._summary = summary_of(past)
+                logger.info("%s is complete: nothing is left to do.", past.run.path)
+                self._ended()
+                return self._summary
+            given = self._mic, self._pipeline, self._limits, self.notices, self._state
+            opened, done = reopened(past, *given, times=self._times)
+        except BaseException:
+            self._ended()
+            raise
+        with self._lock:
+            self._open, self._run, self._summary = opened, opened.run, None
+
+        def carry_out() -> RunSummary:
+            opened.run.recover(done)
+            return opened.run.carry_out(finish=finish)
+
+        return self._phase(opened, carry_out, show=progress)
 
     def extend_experiment(self, events: Iterable[RTMEvent]) -> None:
         """Let more events follow those of the run that is under way; any thread.
@@ -302,6 +380,9 @@ class Controller(RunVerbs):
         """Note that nothing follows."""
         opened.close()
         self._open = None
+        self._ended()
+
+    def _ended(self) -> None:
         self._state.try_move(RunState.FINISHING)
         self._state.move(RunState.IDLE)
 

@@ -153,9 +153,17 @@ class Gate:
         moved = {"shift_s": self.shift_s, "clock": CLOCK_POLICY}
         self._note("clock_restarted", event, late_s=late_s, **moved)
 
+    def passed(self, text: str) -> None:
+        """Take note of a time that was waited for before the run was ended."""
+        latest = self._latest or self._began()
+        self._latest = max(latest, moment(text, latest).astimezone())
+
+    def _began(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.wall_ns_at(0.0) / 1e9, UTC)
+
     def _wait_for_time(self, event: PlannedEvent, text: str) -> None:
         """Wait until a moment; counted from the wall time at the start of the run."""
-        began = datetime.fromtimestamp(self._clock.wall_ns_at(0.0) / 1e9, UTC)
+        began = self._began()
         latest = self._latest or began
         at = moment(text, latest).astimezone()
         self._latest = max(latest, at)

@@ -12,7 +12,7 @@ from faro.run.deciders import stim_channels_of
 from faro.run.mask_labels import mask_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from faro.experiment import PlannedEvent, RTMEvent
     from faro.model import StimChannel
@@ -27,6 +27,8 @@ class GrowingPlan:
         An `RTMSequence`, or events from `combine`.
     stim_mode
         As for `faro.experiment.plan`.
+    left
+        Returns those exposures that are to be taken; all of them where none was.
 
     Attributes
     ----------
@@ -37,8 +39,13 @@ class GrowingPlan:
         stays when more channels follow.
     """
 
-    def __init__(self, events: Iterable[RTMEvent], stim_mode: str) -> None:
-        self._events, self.stim_mode = events, stim_mode
+    def __init__(
+        self,
+        events: Iterable[RTMEvent],
+        stim_mode: str,
+        left: Callable[[Iterable[PlannedEvent]], Iterator[PlannedEvent]] = iter,
+    ) -> None:
+        self._events, self.stim_mode, self._left = events, stim_mode, left
         self._listed = tuple(events)
         self._lock = threading.Lock()
         self._steps: Iterator[PlannedEvent] = iter(())
@@ -108,7 +115,7 @@ class GrowingPlan:
     def _take_over(self, events: tuple[RTMEvent, ...]) -> None:
         """Append the exposures of ``events`` that are not in the plan yet."""
         steps = plan(events, stim_mode=self.stim_mode)
-        self._steps = chain(self._steps, islice(steps, self._n_steps, None))
+        self._steps = chain(self._steps, self._left(islice(steps, self._n_steps, None)))
         counted = list(plan(events, stim_mode=self.stim_mode))
         self._n_steps, self._listed = len(counted), events
         asked: dict[tuple[int, int], dict[str, StimChannel]] = {}

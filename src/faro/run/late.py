@@ -86,6 +86,11 @@ class Substitutes:
         self._shape, self._recorder = shape, recorder
         self._fired: dict[tuple[int, str], Stimulus] = {}
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it matters what fired before."""
+        return self._fallback is not None or self._policy == "previous"
+
     def fired(self, fov: int, channel: str, stimulus: Stimulus) -> None:
         """Remember what fired at a position in a channel."""
         self._fired[fov, channel] = stimulus

@@ -20,6 +20,7 @@ from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
 from faro.run.late import Substitutes
 from faro.run.recorder import Recorder
+from faro.run.recovery import Analysis, Recovery
 from faro.run.room import DiskRoom
 from faro.run.summary import COMPLETED, RunProgress, RunSummary, plain
 from faro.run.workers import Workers
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from faro.run.limits import RunLimits
     from faro.run.moments import Moment
     from faro.run.notices import Notices
+    from faro.run.past import Past
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.state import StateMachine
 
@@ -69,6 +71,8 @@ class OneRun:
         What is taken; it may grow.
     pixel_size_um
         Written into the stacks.
+    past
+        What there is of the run already, if it was ended and goes on.
 
     Attributes
     ----------
@@ -83,7 +87,11 @@ class OneRun:
     """
 
     def __init__(
-        self, parts: RunParts, plan: GrowingPlan, pixel_size_um: float | None
+        self,
+        parts: RunParts,
+        plan: GrowingPlan,
+        pixel_size_um: float | None,
+        past: Past | None = None,
     ) -> None:
         pipeline, sink, limits = parts.pipeline, parts.sink, parts.limits
         notices, microscope = parts.notices, parts.microscope
@@ -120,6 +128,24 @@ class OneRun:
                 limits.max_in_flight, limits.fov_share, limits.step_deadline_s
             )
             self._lanes = Lanes(self._workers, work, places)
+        self._recovery = None if past is None else self._new_recovery(past)
+
+    def _new_recovery(self, past: Past) -> Recovery:
+        analysis = None
+        if self._pipeline and self._analyst and self._lanes:
+            analysis = Analysis(self._pipeline, self._analyst, self._lanes)
+        parts = self._microscope, self._clock, self.recorder, self._board
+        return Recovery(past, *parts, analysis)
+
+    def recover(self, set_aside: list[str]) -> None:
+        """Bring a run that was ended back to where it was; before `carry_out`."""
+        if self._recovery is None:
+            return
+        try:
+            self._recovery.restore(set_aside, self._limits.drain_deadline_s)
+        except BaseException as error:
+            self.finish(f"it could not be resumed: {error}")
+            raise
 
     def _new_gate(self) -> Gate:
         dark = self._microscope.go_dark
@@ -216,6 +242,14 @@ class OneRun:
         )
 
     def _new_feed(self, assembler: Assembler) -> EventFeed:
+        substitutes = Substitutes(
+            self._limits.late_mask,
+            None if self._pipeline is None else self._pipeline.fallback,
+            self._microscope.facts().image_shape or (0, 0),
+            self.recorder,
+        )
+        if self._recovery is not None:
+            self._recovery.remind(substitutes)
         parts = LoopParts(
             self._microscope,
             self._clock,
@@ -223,12 +257,7 @@ class OneRun:
             self.recorder,
             self._notices,
             self.gate,
-            Substitutes(
-                self._limits.late_mask,
-                None if self._pipeline is None else self._pipeline.fallback,
-                self._microscope.facts().image_shape or (0, 0),
-                self.recorder,
-            ),
+            substitutes,
             lambda channel: self.plan.mask_labels[channel],
         )
         return EventFeed(self.plan, parts, assembler, self._limits.mask_deadline_s)
@@ -263,8 +292,11 @@ class OneRun:
         """Start the clock, once."""
         if self._begun:
             return
-        self._clock.start()
         self._begun = True
+        if self._recovery is not None and self._recovery.begun:
+            self._recovery.begin(self.gate)
+            return
+        self._clock.start()
         self.recorder.note("run_started", wall_ns=self._clock.wall_ns_at(0.0))
 
     def _take(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from faro.protocols import Sink
     from faro.run.growing import GrowingPlan
     from faro.run.one_run import RunParts
+    from faro.run.past import Past
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class OpenRun:
         How long the steps take.
     notes
         JSON-able facts for the record.
+    past
+        What there is of it already; its store is open then.
 
     Attributes
     ----------
@@ -56,21 +59,23 @@ class OpenRun:
         needed: RunNeeds,
         times: StepTimes | None,
         notes: Mapping[str, Any],
+        past: Past | None = None,
     ) -> None:
         self._parts, self._plan, self._times = parts, plan, times
         self._facts = parts.microscope.facts()
         self._stack = ExitStack()
-        if parts.sink is not None:
+        if parts.sink is not None and past is None:
             self._create(parts.sink, needed, notes)
-        self.run = OneRun(parts, plan, needed.pixel_size_um)
+        if parts.sink is not None:
+            self._stack.enter_context(log_to_file(parts.sink.path / "run.log"))
+        self.run = OneRun(parts, plan, needed.pixel_size_um, past)
 
     def _create(self, sink: Sink, needed: RunNeeds, notes: Mapping[str, Any]) -> None:
-        """Create the run folder and begin its log."""
+        """Create the run folder."""
         parts = self._parts
         events = self._plan.events
         said = described(events, parts.microscope, parts.pipeline, parts.limits)
         sink.open(needed, {"stim_mode": self._plan.stim_mode, **said, **notes})
-        self._stack.enter_context(log_to_file(sink.path / "run.log"))
 
     def joined(self, events: Iterable[RTMEvent]) -> tuple[RTMEvent, ...]:
         """Return the whole experiment with ``events`` at its end.

@@ -42,8 +42,8 @@ class SoFar:
         By how much pauses had moved the schedule.
     finished
         Why the run ended, empty if it was killed.
-    events
-        Words of the events that were added to the plan, in order.
+    extensions
+        Words of the events that were added to the plan, each time, in order.
     counts
         Lines of each kind.
     n_rows
@@ -68,7 +68,7 @@ class SoFar:
     last_s: float = 0.0
     shift_s: float = 0.0
     finished: str = ""
-    events: list[Line] = field(default_factory=list)
+    extensions: list[list[Line]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     n_rows: int = 0
     channels: dict[tuple[int, int, str], set[str]] = field(
@@ -178,7 +178,7 @@ def _take_unanalysed(so_far: SoFar, line: Mapping[str, Any]) -> None:
 
 
 def _take_events(so_far: SoFar, line: Mapping[str, Any]) -> None:
-    so_far.events.extend(line["events"])
+    so_far.extensions.append(line["events"])
 
 
 def _moment(line: Mapping[str, Any]) -> tuple[int, int, str]:

@@ -23,6 +23,7 @@ from faro.storage.hashes import labels_crc32, pixels_crc32
 from faro.storage.held import is_held
 from faro.storage.journal import complete_bytes, damaged_lines
 from faro.storage.layout import RunLayout
+from faro.storage.omexml import frames_by_series
 from faro.storage.places import Places
 from faro.storage.planes import NAME as PLANES
 from faro.storage.reader import open_own_run
@@ -211,7 +212,7 @@ def whole_batches(path: Path) -> int:
 def _frames(layout: RunLayout, run: Run) -> Iterator[Problem]:
     del layout
     for line in run.journal:
-        if line["kind"] in ("frame_lost", "labels_lost"):
+        if line["kind"] in ("frame_lost", "labels_lost") and not line.get("again"):
             what = f"{line.get('what')}; this was found and said by faro repair."
             where = _where(line["kind"].removesuffix("_lost"), line)
             yield Problem(where, what, "Restore it from a copy.", "warning")
@@ -299,10 +300,10 @@ def _metadata(layout: RunLayout, run: Run) -> Iterator[Problem]:
 def planes_told(run: Run) -> dict[str, int]:
     """Return series to the number of planes that the journal tells of."""
     told: Counter[str] = Counter()
-    for line in run.journal:
-        if line["kind"] == "frame":
+    for series, lines in frames_by_series(run.journal).items():
+        for line in lines:
             shape = line.get("shape") or [len(line["channels"]), 0, 0]
-            told[line["series"]] += prod(shape[:-2])
+            told[series] += prod(shape[:-2])
     return dict(told)
 
 

@@ -59,10 +59,18 @@ SCHEMA: Final = pa.schema(
 
 
 def frame_table(journal: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Return one row per stored frame, in the order in which they were stored."""
-    rows = [
-        row for line in journal if line.get("kind") == "frame" for row in _rows(line)
-    ]
+    """Return one row per stored frame, in the order in which they were stored.
+
+    Frames that were given up since, to be taken again, have none.
+    """
+    kept: dict[tuple[object, ...], Mapping[str, Any]] = {}
+    for line in journal:
+        key = line.get("series"), line.get("fov"), line.get("timestep")
+        if line.get("kind") == "frame":
+            kept[*key, line.get("role")] = line
+        elif line.get("again"):
+            kept.pop((*key, line.get("role")), None)
+    rows = [row for line in kept.values() for row in _rows(line)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

@@ -126,12 +126,18 @@ def planes_text(line: Mapping[str, Any], form: SeriesFormat) -> bytes:
 def frames_by_series(
     journal: Iterable[Mapping[str, Any]],
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the ``frame`` lines of a journal by the name of their series."""
+    """Return the ``frame`` lines of a journal by the name of their series.
+
+    Without those of frames that were given up since, to be taken again.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for line in journal:
+        name = str(line.get("series") or "")
         if line.get("kind") == "frame":
-            name = line.get("series") or _series_of(line)
-            found.setdefault(str(name), []).append(line)
+            found.setdefault(name or _series_of(line), []).append(line)
+        elif line.get("again"):
+            kept = found.get(name, [])
+            found[name] = [x for x in kept if x["timestep"] != line["timestep"]]
     return found
 
 

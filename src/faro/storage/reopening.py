@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from faro.errors import StorageError
 from faro.storage.cellread import open_segments
 from faro.storage.checking import stray_files
 from faro.storage.mending import cut, set_aside
+from faro.storage.places import Places
 from faro.storage.reader import open_own_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from faro.storage.journal import Journal
     from faro.storage.layout import RunLayout
     from faro.storage.told import Told
+
+
+AGAIN: Final = "not all of its moment was stored; it is taken again"
 
 
 def cleared(layout: RunLayout, told: Told) -> Iterator[str]:
@@ -34,6 +39,19 @@ def cleared(layout: RunLayout, told: Told) -> Iterator[str]:
         yield set_aside(layout, path)
     for path in (layout.summary, layout.frames):
         if path.exists():
+            yield set_aside(layout, path)
+
+
+def given_up(
+    layout: RunLayout, journal: Journal, lines: Iterable[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Set aside stacks whose moment is taken again, and record that; yield words."""
+    places = Places(open_own_run(layout.path))
+    for line in lines:
+        facts = {k: line[k] for k in ("fov", "timestep", "role", "series")}
+        journal.append("frame_lost", **facts, what=AGAIN, again=True)
+        path = places.of_frame(line)
+        if path is not None and path.exists():
             yield set_aside(layout, path)
 
 

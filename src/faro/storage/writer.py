@@ -35,7 +35,7 @@ from faro.storage.tables import CellWriter
 from faro.storage.told import frame_record, needs_from, told_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -150,11 +150,16 @@ class RunWriter(ABC):
         images = ImageStore(tree, needs, **about)
         self._parts = OpenParts(journal, images, self._cell_writer(needs, run_uuid))
 
-    def reopen(self) -> list[str]:
+    def reopen(self, again: Iterable[Mapping[str, Any]] = ()) -> list[str]:
         """Go on with the run in the folder, however it was ended.
 
         What nobody was told of, the writer's caller neither, is set aside. Frames keep
         their places, rows are appended, the summary is written anew.
+
+        Parameters
+        ----------
+        again
+            The journal's ``frame`` lines of stacks that will be taken again.
 
         Returns
         -------
@@ -167,7 +172,7 @@ class RunWriter(ABC):
             If there is no run, another process writes it, or something is missing that
             was acknowledged.
         """
-        from faro.storage.reopening import cleared  # noqa: PLC0415  slow to load
+        from faro.storage.reopening import cleared, given_up  # noqa: PLC0415  slow to load
 
         layout = self._layout
         info = read_document(layout.run_json)
@@ -175,8 +180,9 @@ class RunWriter(ABC):
         try:
             self._durability = info["durability"]
             journal = Journal(layout.journal, self._durability)
+            done = list(given_up(layout, journal, again))
             told = told_by(JournalReader(layout.journal).lines())
-            done = list(cleared(layout, told))
+            done += cleared(layout, told)
             if not layout.sources.exists():
                 write_provenance(layout, info["description"], self._texts)
             needs, run_uuid = needs_from(info["needs"]), info["uuid"]
