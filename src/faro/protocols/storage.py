@@ -59,6 +59,12 @@ class Sink(Protocol):
         """Keep what a FOV remembers, JSON, in place of what was before."""
         ...
 
+    def keep_mask(
+        self, name: str, fov: int, timestep: int, mask: npt.NDArray[np.uint8]
+    ) -> None:
+        """Keep the mask (Y, X) that is about to fire; it outlives the process then."""
+        ...
+
     def record(self, kind: str, **facts: Any) -> None:
         """Append one line to the journal; any thread.
 

@@ -204,7 +204,7 @@ class EventFeed:
             return None
         label = parts.mask_label(event.channel.config)
         if stimulus.mask is not None:
-            parts.recorder.labels(label, event.fov, event.timestep, stimulus.mask)
+            parts.recorder.light(label, event.fov, event.timestep, stimulus.mask)
         parts.recorder.note(
             "stim_armed",
             **facts,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ROWS = "rows of the cell table"
+"""What is made of a frame beside its label images, for its state."""
 MAX_ERRORS_KEPT = 1_000
 """Errors kept in memory; the journal has them all."""
 
@@ -61,6 +63,7 @@ class Recorder:
         self._undecided = undecided
         self._storage_failed = self._sync_queued = False
         self._told = SoFar()
+        self._made: dict[tuple[int, int], set[str]] = {}
         self.errors: list[BackgroundError] = []
         self.counts: dict[str, int] = {}
         events = WritingEvents(
@@ -159,6 +162,8 @@ class Recorder:
     ) -> None:
         """Queue one label image (Y, X)."""
         sink = self._sink
+        with self._lock:
+            self._made.setdefault((fov, timestep), set()).add(name)
         if sink is not None and name not in self._told.labels.get((fov, timestep), ()):
             self._writer.put(
                 WritingJob(
@@ -170,9 +175,27 @@ class Recorder:
                 )
             )
 
+    def light(
+        self, name: str, fov: int, timestep: int, mask: npt.NDArray[np.uint8]
+    ) -> None:
+        """Keep the mask (Y, X) that is about to fire, at once; queue its label image.
+
+        After that it is known what fired, however the process ends.
+        """
+        if self._sink is None:
+            return
+        try:
+            self._sink.keep_mask(name, fov, timestep, mask)
+        except OSError as error:
+            logger.exception("The mask cannot be written.")
+            self._stop_once(error)
+        self.labels(name, fov, timestep, mask)
+
     def cells(self, fov: int, timestep: int, table: CellTable) -> None:
         """Queue the rows of one frame."""
         sink = self._sink
+        with self._lock:
+            self._made.setdefault((fov, timestep), set()).add(ROWS)
         if sink is not None and not self.has_rows(fov, timestep):
             n_bytes = sum(column.nbytes for column in table.columns.values())
             self._writer.put(
@@ -191,12 +214,17 @@ class Recorder:
         It is written when all of this frame and of those before it is.
         """
         sink, lane = self._sink, ("state", fov)
+        with self._lock:
+            parts = sorted(self._made.get((fov, timestep), ()))
+            for place in [p for p in self._made if p[0] == fov and p[1] <= timestep]:
+                del self._made[place]
         if sink is None:
             return
+        told = {"timestep": timestep, "parts": parts, **state}
 
         def store() -> None:
             if not self._storage_failed:
-                sink.store_state(fov, {"timestep": timestep, **state})
+                sink.store_state(fov, told)
 
         after = (_pixels(fov, timestep), _parts(fov, timestep))
         self._writer.put(WritingJob(0, store, lane, after=after))

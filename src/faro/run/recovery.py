@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from faro.errors import FaroError
 from faro.experiment.waiting import wait_of
-from faro.model import Decision, FrameRole, Stamps
+from faro.model import Decision, FrameRole, Stamps, Stimulus
 from faro.run.gate import shift_by
 from faro.run.in_useq import exposure, slm_image
 from faro.run.jobs import BackgroundError, FrameJob
-from faro.run.recorder import mask_sha256
+from faro.run.recorder import ROWS, mask_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from useq import MDAEvent
 
     from faro.experiment import RTMEvent
-    from faro.model import Stimulus
     from faro.protocols import Microscope
     from faro.run.analyst import Analyst
     from faro.run.board import DecisionBoard
@@ -163,7 +162,7 @@ class Recovery:
         known: dict[int, int] = {}
         for fov in sorted({fov for fov, _ in past.so_far.places}):
             state = past.run.state(fov)
-            if state is not None:
+            if state is not None and self._holds(fov, state):
                 analysis.analyst.restore(fov, state)
                 known[fov] = state["timestep"]
         for event in past.plan.events:
@@ -176,6 +175,15 @@ class Recovery:
         if not analysis.lanes.drain(timeout_s):
             error = TimeoutError(f"frames were not analysed again in {timeout_s:g} s")
             self._recorder.error(BackgroundError.of(error, stage="analysis"))
+
+    def _holds(self, fov: int, state: Mapping[str, Any]) -> bool:
+        """Return whether the frame that a state follows is stored, with all of it.
+
+        It is, unless the power was cut and the run was to outlive its process only.
+        """
+        place, so_far = (fov, state["timestep"]), self._past.so_far
+        stored = {*so_far.labels.get(place, ()), *([ROWS] * (place in so_far.cells))}
+        return place in so_far.places and set(state["parts"]) <= stored
 
     def _see_again(self, analysis: Analysis) -> None:
         """Give references that are still to come the cells of their moment."""
@@ -248,6 +256,8 @@ class Recovery:
         decision = self._board.wait(fov, line["from_timestep"], channel, 0.0)
         found = [decision.stimulus if decision else None]
         found.append(self._lights_of(fov).get(channel))
+        kept = self._past.run.kept_mask(line["mask_label"], fov, line["timestep"])
+        found.append(None if kept is None else Stimulus(kept))
         for stimulus in found:
             if stimulus and mask_sha256(stimulus.mask) == line["mask_sha256"]:
                 return stimulus

@@ -68,6 +68,10 @@ class RunLayout:
         """Return the file of the newest state of one FOV."""
         return self.path / "state" / f"p{fov:03d}.json"
 
+    def kept_mask(self, name: str, fov: int, timestep: int) -> Path:
+        """Return the file of a mask that fires, until its label image is stored."""
+        return self.path / "state" / f"p{fov:03d}_t{timestep:05d}_{name}.npy"
+
     @property
     def images(self) -> Path:
         """The NGFF collection of all series."""

@@ -18,6 +18,7 @@ from faro.storage.layout import (
     SCHEMA_VERSION,
     RunLayout,
 )
+from faro.storage.maskfile import read_mask
 from faro.storage.ngff import N_PLANE_AXES
 from faro.storage.tiffread import TiffReader
 
@@ -185,6 +186,12 @@ class Run:
         """
         path = self._layout.state(fov)
         return read_document(path) if path.is_file() else None
+
+    def kept_mask(
+        self, name: str, fov: int, timestep: int
+    ) -> npt.NDArray[np.uint8] | None:
+        """Return a mask (Y, X) that was armed and has no label image yet, if kept."""
+        return read_mask(self._layout.kept_mask(name, fov, timestep))
 
     @property
     def frames(self) -> dict[str, Column]:

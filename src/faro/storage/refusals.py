@@ -1,4 +1,4 @@
-"""Why a folder cannot take a run."""
+"""Why a folder cannot take a run; and taking one that can."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from faro import settings
-from faro.errors import Problem
+from faro.errors import Problem, StorageError
 from faro.storage import disk
 from faro.storage.layout import is_free, next_free
 
@@ -49,6 +49,20 @@ def space_problems(path: Path, free: int, needs: RunNeeds) -> list[Problem]:
         "set FARO_DISK_RESERVE_MB."
     )
     return [Problem("writer/space", what, remedy)]
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist: two writers cannot share a folder."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        problem = f"{path} cannot be created: {error}."
+        remedy = f"This folder is free: {next_free(path.parent)}"
+        raise StorageError(problem, remedy=remedy) from error
 
 
 def _gb(n_bytes: int) -> str:

@@ -16,6 +16,8 @@ GIT_DEADLINE_S: Final = 5.0
 LONGEST_PATH: Final = 1_000
 PARTS: Final = ("component", "rig", "class")
 """Keys under which a description names code, as ``module:Name``."""
+NAME: Final = "name"
+"""Key under which a component that is a plain function says its own, so."""
 MAIN: Final = "__main__"
 BLOCK: Final = 1 << 20
 
@@ -38,7 +40,8 @@ def sources(description: Mapping[str, Any]) -> dict[str, Any]:
         ``"files"``: path to SHA-256.
     """
     said = list(_texts(description))
-    names = {text.partition(":")[0] for key, text in said if key in PARTS}
+    code = [text for key, text in said if key in PARTS or (key == NAME and ":" in text)]
+    names = {text.partition(":")[0] for text in code}
     modules = {
         name: file
         for name in sorted({*names, MAIN})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import uuid
 from abc import ABC, abstractmethod
@@ -23,14 +22,10 @@ from faro.storage.held import Hold
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
 from faro.storage.jsontext import document, read_document
-from faro.storage.layout import (
-    FORMAT,
-    SCHEMA_VERSION,
-    RunLayout,
-    next_free,
-)
+from faro.storage.layout import FORMAT, SCHEMA_VERSION, RunLayout
+from faro.storage.maskfile import write_mask
 from faro.storage.provenance import write_provenance
-from faro.storage.refusals import path_problems, space_problems
+from faro.storage.refusals import path_problems, space_problems, write_new
 from faro.storage.tables import CellWriter
 from faro.storage.told import frame_record, needs_from, told_by
 
@@ -89,6 +84,7 @@ class RunWriter(ABC):
         self._lock = threading.Lock()
         self._parts: OpenParts | None = None
         self._hold: Hold | None = None
+        self._kept_masks: set[Path] = set()
         self._closed = False
         self._texts: dict[str, str] = {}
 
@@ -139,7 +135,7 @@ class RunWriter(ABC):
             "needs": needs,
             "description": description,
         }
-        _write_new(layout.run_json, document(info))
+        write_new(layout.run_json, document(info))
         # Where locks do not work the run is written all the same.
         with suppress(StorageError):
             self._hold = Hold(layout.path)
@@ -195,6 +191,7 @@ class RunWriter(ABC):
             hold.release()
             raise
         self._hold, self._parts = hold, OpenParts(journal, images, cells)
+        self._kept_masks.update(layout.state(0).parent.glob("*.npy"))
         return done
 
     def _cell_writer(self, needs: RunNeeds, run_uuid: str) -> CellWriter:
@@ -242,6 +239,10 @@ class RunWriter(ABC):
         facts = {"name": name, "fov": fov, "timestep": timestep}
         parts.journal.append("labels", **facts, crc32=labels_crc32(labels))
         parts.journal.sync()
+        kept = self._layout.kept_mask(name, fov, timestep)
+        if kept in self._kept_masks:
+            self._kept_masks.discard(kept)
+            kept.unlink(missing_ok=True)
 
     def store_cells(self, fov: int, timestep: int, cells: CellTable) -> None:
         """Append the cells of one frame.
@@ -266,11 +267,28 @@ class RunWriter(ABC):
         StorageError
             If it could not be written; what was kept before is intact.
         """
-        self._open_parts("store the state")
+        self.open_parts("store the state")
         path = self._layout.state(fov)
         synced = self._durability == "power-loss"
         disk.make_folder(path.parent, synced=synced)
         disk.write_atomic(path, json.dumps(state).encode(), synced=synced)
+
+    def keep_mask(
+        self, name: str, fov: int, timestep: int, mask: npt.NDArray[np.uint8]
+    ) -> None:
+        """Keep a mask (Y, X) that is about to fire, until `store_labels` has it.
+
+        It outlives the process when this returns.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written.
+        """
+        self.open_parts("keep a mask")
+        path = self._layout.kept_mask(name, fov, timestep)
+        write_mask(path, mask)
+        self._kept_masks.add(path)
 
     def record(self, kind: str, **facts: Any) -> None:
         """Append one line to the journal; any thread, also after `close`.
@@ -361,20 +379,6 @@ class RunWriter(ABC):
         state = "closed" if self._closed else "not open"
         problem = f"Cannot {verb}: the run {self.path} is {state}."
         return RunStateError(problem, remedy="Use a new writer, and open it first.")
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not exist: two writers cannot share a folder."""
-    try:
-        with path.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        disk.sync_folder(path.parent)
-    except OSError as error:
-        problem = f"{path} cannot be created: {error}."
-        remedy = f"This folder is free: {next_free(path.parent)}"
-        raise StorageError(problem, remedy=remedy) from error
 
 
 def _tried(step: Callable[[], object]) -> Exception | None:

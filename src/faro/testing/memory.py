@@ -84,6 +84,11 @@ class MemorySink:
         """Keep the newest state of a FOV."""
         self.states[fov] = dict(state)
 
+    def keep_mask(
+        self, name: str, fov: int, timestep: int, mask: npt.NDArray[np.uint8]
+    ) -> None:
+        """Do nothing: memory does not outlive the process."""
+
     def record(self, kind: str, **facts: Any) -> None:
         """Keep one journal line."""
         self.lines.append({"kind": kind, **facts})
