@@ -16,7 +16,7 @@ from faro.errors import RefusedError, RunStateError, StorageError
 from faro.model import Stimulus, TrackValues
 from faro.run import Controller, ImageProcessingPipeline, RunLimits, RunState
 from faro.storage import OmeZarrWriter, open_run, verify
-from faro.storage.maskfile import write_mask
+from faro.storage.kept import write_mask
 from faro.testing import resume_trials
 from faro.testing.canned import CannedMicroscope
 from faro.testing.discs import SHAPE, disc_frame, disc_sequence, segment_discs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faro.errors import Problem
 from faro.storage.jsontext import plain
+from faro.storage.kept import sources_of
 from faro.storage.sources import MAIN, sha256_of, sources
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def changes(run: Run, described: Mapping[str, Any]) -> list[Problem]:
     found: list[Problem] = []
     for part in COMPARED:
         found += _differences(part, _lasting(then.get(part)), _lasting(now.get(part)))
-    if (recorded := run.sources) is not None:
+    if (recorded := sources_of(run)) is not None:
         found += _modules(recorded, plain(sources(now)), json.dumps(then))
         found += _files(recorded)
     return found

@@ -19,6 +19,7 @@ from faro.run.gate import shift_by
 from faro.run.in_useq import exposure, slm_image
 from faro.run.jobs import BackgroundError, FrameJob
 from faro.run.recorder import ROWS, mask_sha256
+from faro.storage.kept import kept_mask, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -161,7 +162,7 @@ class Recovery:
         past = self._past
         known: dict[int, int] = {}
         for fov in sorted({fov for fov, _ in past.so_far.places}):
-            state = past.run.state(fov)
+            state = state_of(past.run, fov)
             if state is not None and self._holds(fov, state):
                 analysis.analyst.restore(fov, state)
                 known[fov] = state["timestep"]
@@ -256,7 +257,7 @@ class Recovery:
         decision = self._board.wait(fov, line["from_timestep"], channel, 0.0)
         found = [decision.stimulus if decision else None]
         found.append(self._lights_of(fov).get(channel))
-        kept = self._past.run.kept_mask(line["mask_label"], fov, line["timestep"])
+        kept = kept_mask(self._past.run, line["mask_label"], fov, line["timestep"])
         found.append(None if kept is None else Stimulus(kept))
         for stimulus in found:
             if stimulus and mask_sha256(stimulus.mask) == line["mask_sha256"]:

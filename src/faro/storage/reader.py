@@ -18,7 +18,6 @@ from faro.storage.layout import (
     SCHEMA_VERSION,
     RunLayout,
 )
-from faro.storage.maskfile import read_mask
 from faro.storage.ngff import N_PLANE_AXES
 from faro.storage.tiffread import TiffReader
 
@@ -172,26 +171,6 @@ class Run:
         """Return a document of the run's provenance, empty where there is none."""
         path = self._layout.path / "provenance" / f"{name}.json"
         return read_document(path) if path.is_file() else {}
-
-    @property
-    def sources(self) -> dict[str, Any] | None:
-        """The user's modules and files with their hashes, None if not recorded."""
-        path = self._layout.sources
-        return read_document(path) if path.is_file() else None
-
-    def state(self, fov: int) -> dict[str, Any] | None:
-        """Return the newest state of one FOV, as `RunWriter.store_state` was given it.
-
-        None if none was stored.
-        """
-        path = self._layout.state(fov)
-        return read_document(path) if path.is_file() else None
-
-    def kept_mask(
-        self, name: str, fov: int, timestep: int
-    ) -> npt.NDArray[np.uint8] | None:
-        """Return a mask (Y, X) that was armed and has no label image yet, if kept."""
-        return read_mask(self._layout.kept_mask(name, fov, timestep))
 
     @property
     def frames(self) -> dict[str, Column]:

@@ -22,8 +22,8 @@ from faro.storage.held import Hold
 from faro.storage.images import ImageStore
 from faro.storage.journal import Journal, JournalReader
 from faro.storage.jsontext import document, read_document
+from faro.storage.kept import write_mask
 from faro.storage.layout import FORMAT, SCHEMA_VERSION, RunLayout
-from faro.storage.maskfile import write_mask
 from faro.storage.provenance import write_provenance
 from faro.storage.refusals import path_problems, space_problems, write_new
 from faro.storage.tables import CellWriter
