@@ -106,12 +106,7 @@ class OneRun:
         self.recorder = Recorder(
             sink, self._clock, self._storage_failed, limits.writing, self._undecided
         )
-        self._room: DiskRoom | None = None
-        if sink is not None:
-            reserve = settings.load().disk_reserve_bytes
-            self._room = DiskRoom(
-                sink.free_bytes, lambda: self.recorder.queued_bytes, reserve
-            )
+        self._room = None if sink is None else self._new_room(sink)
         self.gate = self._new_gate()
         self._workers = Workers(limits.n_workers)
         self._analyst: Analyst | None = None
@@ -129,6 +124,10 @@ class OneRun:
             )
             self._lanes = Lanes(self._workers, work, places)
         self._recovery = None if past is None else self._new_recovery(past)
+
+    def _new_room(self, sink: Sink) -> DiskRoom:
+        reserve = settings.load().disk_reserve_bytes
+        return DiskRoom(sink.free_bytes, lambda: self.recorder.queued_bytes, reserve)
 
     def _new_recovery(self, past: Past) -> Recovery:
         analysis = None

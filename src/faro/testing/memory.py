@@ -87,7 +87,7 @@ class MemorySink:
     def keep_mask(
         self, name: str, fov: int, timestep: int, mask: npt.NDArray[np.uint8]
     ) -> None:
-        """Do nothing: memory does not outlive the process."""
+        """Do nothing with a mask (Y, X): memory does not outlive the process."""
 
     def record(self, kind: str, **facts: Any) -> None:
         """Keep one journal line."""
