@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "src" / "faro").rglob("*.py"))
@@ -87,6 +90,68 @@ def test_floats_carry_their_unit(path: Path) -> None:
         and not UNITS.search(name)
     ]
     assert not bare, f"{path}: give these a unit: {bare}"
+
+
+# ------------------------------------------------- the seam to the operating system
+
+SEAM = ROOT / "src" / "faro" / "system"
+KIT = ROOT / "src" / "faro" / "testing"
+KIT_SEAM = {KIT / f"{name}.py" for name in ("posix", "killing", "dmd_controller")}
+"""Of the test kit, what has no Windows side: it kills, cuts the power, opens a pty."""
+SYSTEM_CALL = re.compile(
+    r"(_winapi|ctypes|fcntl|grp|mmap|msvcrt|pty|pwd|resource|select|selectors|signal)\b"
+    r"|(termios|tty|winreg)\b"
+    r"|os\.(fdatasync|fork|fsync|gete?uid|getppid|kill|killpg|name|openpty)$"
+    r"|os\.(pidfd_open|register_at_fork|setsid|startfile|sync|uname)$"
+    r"|platform\.system$|sys\.(getwindowsversion|platform)$"
+)
+
+
+def system_calls(tree: ast.AST) -> Iterator[str]:
+    """Yield what differs between operating systems."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [ast.unparse(node)]
+        else:
+            continue
+        for name in names:
+            if SYSTEM_CALL.match(name):
+                yield f"{name} (line {getattr(node, 'lineno', '?')})"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import signal",
+        "from msvcrt import locking",
+        "import os\nos.kill(1, 2)",
+        "from os import fsync",
+        "import sys\nif sys.platform == 'win32': pass",
+    ],
+)
+def test_a_call_of_the_system_is_seen(text: str) -> None:
+    assert list(system_calls(ast.parse(text)))
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_only_the_seam_calls_the_operating_system(path: Path) -> None:
+    if path.is_relative_to(SEAM) or path in KIT_SEAM:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    for node in typing_only:
+        node.body = [ast.Pass()]
+    found = list(system_calls(tree))
+    assert not found, f"{path} uses {found}. Put it behind faro.system."
 
 
 def test_nothing_names_a_package_host_or_a_path_of_this_machine() -> None:

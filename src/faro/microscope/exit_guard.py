@@ -7,20 +7,18 @@ import concurrent.futures.process
 import concurrent.futures.thread
 import contextlib
 import logging
-import os
 import queue
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from faro.microscope.platform import this_process
+from faro.system import signals
+from faro.system.process import after_fork, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
-    from faro.microscope.platform import ProcessPlatform
+    from faro.system.process import ProcessPlatform
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ class ExitGuard:
         self._jobs: queue.SimpleQueue[_Ending] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._worker: threading.Thread | None = None
-        self._signals: set[int] = set()
+        self._signals: dict[int, object] = {}
 
     # ----------------------------------------------------------------- sessions
 
@@ -132,31 +130,27 @@ class ExitGuard:
             self._hooked = True
             _before_executors(self._atexit_teardown)
             atexit.register(self._atexit_teardown)
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=self._forget_in_child)
+            after_fork(self._forget_in_child)
             self._platform.watch_console(self._console_ends)
         self._take_signals()
 
     def _take_signals(self) -> None:
-        named = [int(getattr(signal, name)) for name in self._platform.graceful]
-        free = [n for n in named if signal.getsignal(n) is signal.SIG_DFL]
-        if free and threading.current_thread() is not threading.main_thread():
+        free = signals.untaken(self._platform.graceful)
+        if free and not signals.can_take():
             logger.warning(
                 "The microscope was made on a thread: signals that end the process"
                 " will not release it."
             )
             return
         for number in free:
-            signal.signal(number, self._on_signal)
-            self._signals.add(number)
+            self._signals[number] = signals.take(number, self._on_signal)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  a signal handler
+    def _on_signal(self, number: int) -> None:
         """Have the sample dark at once, and end the process; takes no lock."""
         if not self._sessions:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+            signals.end_by(number)
             return
-        self._jobs.put(_Ending(signal.Signals(number).name, GRACE_S))
+        self._jobs.put(_Ending(signals.name_of(number), GRACE_S))
         self._leave(number)
 
     @staticmethod
@@ -169,13 +163,12 @@ class ExitGuard:
     def _forget_in_child(self) -> None:
         """Leave the parent's devices alone, in a child made by ``fork``."""
         sessions, self._sessions = tuple(self._sessions), {}
-        numbers = [n for n in self._signals if signal.getsignal(n) == self._on_signal]
+        ours = [n for n, kept in self._signals.items() if signals.is_taken_by(n, kept)]
         self._renew()
         for session in sessions:
             session.abandon()
-        for number in numbers:
-            with contextlib.suppress(ValueError, OSError):
-                signal.signal(number, signal.SIG_DFL)
+        for number in ours:
+            signals.give_back(number)
 
     # ----------------------------------------------------------------- teardown
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import locale
 import logging
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from faro.errors import HardwareError
 from faro.settings import environment_as_found
+from faro.system.facts import LIBRARIES_ALONG_PATH
+from faro.system.memory import make_immortal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def _path_as_found() -> AbstractContextManager[None]:
 
     Windows looks there for the libraries of device adapters.
     """
-    return nullcontext() if sys.platform == "win32" else environment_as_found()
+    return nullcontext() if LIBRARIES_ALONG_PATH else environment_as_found()
 
 
 def adapter_folder() -> Path | None:
@@ -264,7 +265,7 @@ def keep_for_ever(core: CMMCorePlus) -> None:
 
     For a core that still holds a device which refuses to be unloaded.
     """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(core))
+    make_immortal(core)
     registry = getattr(weakref.finalize, "_registry", {})
     for finalizer in list(registry):
         peeked = finalizer.peek()

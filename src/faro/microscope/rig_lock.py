@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from faro.errors import HardwareError
-from faro.microscope.platform import ProcessPlatform, this_process
+from faro.system.process import ProcessPlatform, this_process
 
 logger = logging.getLogger(__name__)
 

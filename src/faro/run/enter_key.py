@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from faro.errors import RunStateError
+from faro.system.keyboard import enter_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.2
-READ_BYTES = 1024
 
 
 @contextmanager
@@ -48,9 +46,9 @@ def enter_resumes(
         yield
         return
     over = threading.Event()
-    look = _pressed_on_windows if sys.platform == "win32" else _pressed(source.fileno())
+    args = (gate, enter_at(source.fileno(), LOOK_S), over)
     reader = threading.Thread(
-        target=_resume_on_enter, args=(gate, look, over), name="faro-enter", daemon=True
+        target=_resume_on_enter, args=args, name="faro-enter", daemon=True
     )
     notices.paused.connect(_ask)
     reader.start()
@@ -81,35 +79,3 @@ def _resume_on_enter(
                 gate.resume()
             except RunStateError as error:
                 logger.info("Enter was pressed: %s", error)
-
-
-def _pressed(descriptor: int) -> Callable[[], bool | None]:
-    """Return a look for Enter: False after a while, None when the terminal is gone."""
-    import select  # noqa: PLC0415  of sockets only on Windows
-
-    def look() -> bool | None:
-        ready, _, _ = select.select([descriptor], [], [], LOOK_S)
-        if not ready:
-            return False
-        try:
-            read = os.read(descriptor, READ_BYTES)
-        except OSError:
-            return None
-        return b"\n" in read if read else None
-
-    return look
-
-
-def _pressed_on_windows() -> bool | None:
-    """Return whether Enter was pressed; waits a while for it."""
-    pressed = False
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415  Windows only
-
-        until_s = time.monotonic() + LOOK_S
-        while not pressed and time.monotonic() < until_s:
-            if msvcrt.kbhit():
-                pressed = msvcrt.getwch() in {"\r", "\n"}
-            else:
-                time.sleep(LOOK_S / 10)
-    return pressed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ from faro.storage.cellread import (
     schema_of,
 )
 from faro.storage.references import read_references, with_references
+from faro.system.disk import sync_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def _write(
                 writer.write_table(table, row_group_size=ROW_GROUP)
             writer.add_key_value_metadata({SEGMENTS_KEY: json.dumps(rows).encode()})
         with hidden.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         found, expected = pq.read_metadata(hidden).num_rows, sum(rows.values())
         if found != expected:
             problem = f"{hidden} holds {found} rows instead of {expected}."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from faro.errors import StorageError
+from faro.system.disk import REPLACE_TRIES, sync_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,6 @@ Durability: TypeAlias = Literal["process", "power-loss"]
 AskedDurability: TypeAlias = Literal["auto", "process", "power-loss"]
 """What is asked for; auto is power-loss for real devices, whose frames are unique."""
 
-REPLACE_TRIES: Final = 50 if sys.platform == "win32" else 1
 REPLACE_PAUSE_S: Final = 0.02
 
 
@@ -44,27 +43,6 @@ def existing_ancestor(path: Path) -> Path:
 def free_bytes(path: Path) -> int:
     """Return the free bytes where ``path`` is or would be."""
     return shutil.disk_usage(existing_ancestor(path)).free
-
-
-def sync_file(descriptor: int) -> None:
-    """Return when the data of an open file is on the device."""
-    if sys.platform == "linux":
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Return when the names in a folder are on the device.
-
-    Windows has no such call; NTFS journals names by itself.
-    """
-    if sys.platform != "win32":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def make_folder(path: Path, *, synced: bool = True) -> None:
@@ -103,7 +81,7 @@ def write_atomic(path: Path, data: bytes, *, synced: bool = True) -> None:
             file.write(data)
             file.flush()
             if synced:
-                os.fsync(file.fileno())
+                sync_file(file.fileno())
         replace(hidden, path, synced=synced)
     except OSError as error:
         with suppress(OSError):

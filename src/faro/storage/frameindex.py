@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from faro.errors import StorageError
 from faro.storage import disk
 from faro.storage.layout import SCHEMA_VERSION
+from faro.system.disk import sync_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -87,7 +87,7 @@ def write_frame_index(path: Path, journal: Iterable[Mapping[str, Any]]) -> None:
         disk.make_folder(path.parent)
         pq.write_table(frame_table(journal), hidden, compression="zstd")
         with hidden.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         disk.replace(hidden, path)
     except (OSError, pa.ArrowException) as error:
         with suppress(OSError):

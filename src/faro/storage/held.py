@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from faro.errors import StorageError
+from faro.system.process import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,11 @@ class Hold:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._descriptor: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT)
-        try:
-            _lock(self._descriptor)
-        except OSError as error:
+        if not _is_locked(self._descriptor):
             os.close(self._descriptor)
             problem = f"{folder} is being written by another process."
             remedy = "Wait until it is done; readers may go on meanwhile."
-            raise StorageError(problem, remedy=remedy) from error
+            raise StorageError(problem, remedy=remedy)
 
     def release(self) -> None:
         """Let others have it. Safe to call twice."""
@@ -73,13 +71,9 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _is_locked(descriptor: int) -> bool:
+    """Lock an open file; False if somebody else holds it, or it cannot be locked."""
+    try:
+        return this_process().try_lock(descriptor)
+    except OSError:
+        return False

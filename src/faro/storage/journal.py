@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from faro.storage import disk
 from faro.storage.jsontext import one_line
+from faro.system.disk import sync_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ class Journal:
             try:
                 disk.append_all(self._path, descriptor, line)
                 if self._durability == "power-loss":
-                    disk.sync_file(descriptor)
+                    sync_data(descriptor)
             finally:
                 os.close(descriptor)
 
@@ -82,14 +83,14 @@ class Journal:
             if self._n_synced >= n_mine or self._descriptor is None:
                 return
             n_written = self._n_written
-            disk.sync_file(self._descriptor)
+            sync_data(self._descriptor)
             self._n_synced = n_written
 
     def close(self) -> None:
         """Write all to the device and let go of the file. Safe to call twice."""
         with self._sync_lock, self._lock:
             if self._descriptor is not None:
-                disk.sync_file(self._descriptor)
+                sync_data(self._descriptor)
                 os.close(self._descriptor)
                 self._descriptor = None
 

@@ -33,6 +33,7 @@ from faro.storage.places import Places
 from faro.storage.planes import NAME as PLANES
 from faro.storage.planes import PlaneFile
 from faro.storage.reader import open_own_run
+from faro.system.disk import sync_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def set_aside(layout: RunLayout, path: Path) -> str:
         target = target.with_name(f"{inside.name}.{number}")
     disk.make_folder(target.parent)
     disk.replace(path, target)
-    disk.sync_folder(path.parent)
+    sync_folder(path.parent)
     return f"set aside {inside.as_posix()}"
 
 
@@ -213,7 +214,7 @@ def cut(path: Path, n_bytes: int) -> None:
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
         os.ftruncate(descriptor, n_bytes)
-        os.fsync(descriptor)
+        sync_file(descriptor)
     finally:
         os.close(descriptor)
 

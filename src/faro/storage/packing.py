@@ -26,6 +26,7 @@ from faro.storage.jsontext import document, read_document
 from faro.storage.layout import RunLayout
 from faro.storage.places import Places, is_packed
 from faro.storage.reader import open_own_run
+from faro.system.disk import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,7 +210,7 @@ def _swap(folder: Path) -> None:
         disk.replace(target, folder)
     if away.exists():
         shutil.rmtree(away)
-        disk.sync_folder(away.parent)
+        sync_folder(away.parent)
 
 
 def finish_swaps(images: Path) -> int:

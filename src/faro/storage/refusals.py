@@ -9,6 +9,7 @@ from faro import settings
 from faro.errors import Problem, StorageError
 from faro.storage import disk
 from faro.storage.layout import is_free, next_free
+from faro.system.disk import sync_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +58,8 @@ def write_new(path: Path, data: bytes) -> None:
         with path.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        disk.sync_folder(path.parent)
+            sync_file(file.fileno())
+        sync_folder(path.parent)
     except OSError as error:
         problem = f"{path} cannot be created: {error}."
         remedy = f"This folder is free: {next_free(path.parent)}"

@@ -21,6 +21,7 @@ from faro.storage import disk
 from faro.storage.cellread import compacted_segments, schema_of
 from faro.storage.jsontext import one_line
 from faro.storage.layout import SCHEMA_VERSION, segment_key
+from faro.system.disk import sync_data, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -126,7 +127,7 @@ class CellWriter:
         path = self._layout.segment(fov, number)
         done = self._write(path, batch, batch.schema)
         if self._durability == "power-loss":
-            disk.sync_folder(path.parent)
+            sync_folder(path.parent)
         self._used[fov] = number
         self._segments[fov] = _Segment(path, batch.schema)
         return done
@@ -149,7 +150,7 @@ def _sync(path: Path) -> None:
     """Return when what was appended to ``path`` is on the device."""
     descriptor = disk.open_appending(path)
     try:
-        disk.sync_file(descriptor)
+        sync_data(descriptor)
     except OSError as error:
         problem = f"{path} could not be written to the device: {error}."
         raise StorageError(problem, remedy="Free space, or check the disk.") from error

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from faro.microscope.mmcore import unicore
-from faro.microscope.platform import this_process
+from faro.system.facts import WINDOWS
+from faro.system.process import this_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,7 +252,7 @@ class ControllerProcess:
 
     def __init__(self, folder: Path, transport: str = "") -> None:
         self._log = folder / "dmd.jsonl"
-        self._transport = transport or ("tcp" if sys.platform == "win32" else "pty")
+        self._transport = transport or ("tcp" if WINDOWS else "pty")
         self._process: subprocess.Popen[str] | None = None
         self.port = ""
 

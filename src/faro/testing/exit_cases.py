@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from faro.system.facts import WINDOWS
+from faro.system.signals import INTERRUPT, KILL, number_of
 
 TABLE = Path(__file__).with_suffix(".toml")
 
@@ -56,15 +57,15 @@ def code_after(number: int) -> int:
     Python ends itself by SIGINT again after Ctrl-C, as shells expect. SIGKILL cannot
     be answered.
 
-    >>> code_after(signal.SIGTERM), code_after(signal.SIGINT)
+    >>> code_after(15), code_after(2)
     (143, -2)
     """
-    answered = number not in {signal.SIGINT, 9}
+    answered = number not in {INTERRUPT, KILL}
     return 128 + number if answered else -number
 
 
 def _case(fields: dict[str, Any]) -> ExitCase:
-    signals = tuple(int(getattr(signal, name)) for name in fields.pop("signals", ()))
+    signals = tuple(number_of(name) for name in fields.pop("signals", ()))
     return ExitCase(
         code=fields.pop("code", code_after(signals[0]) if signals else 0),
         cores=tuple(Core(name) for name in fields.pop("cores", list(Core))),
@@ -81,7 +82,7 @@ def _case(fields: dict[str, Any]) -> ExitCase:
 
 def _read() -> tuple[ExitCase, ...]:
     cases = tomllib.loads(TABLE.read_text(encoding="utf-8"))["case"]
-    here = sys.platform != "win32"
+    here = not WINDOWS
     return tuple(_case(case) for case in cases if here or not case.get("posix"))
 
 

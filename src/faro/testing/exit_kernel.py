@@ -5,7 +5,6 @@ Needs ``jupyter_client`` and, in the kernel's Python, ``ipykernel``.
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from faro.system import signals
 from faro.testing.exclusive_dmd import ControllerProcess, write_config
 from faro.testing.exit_cases import code_after
 from faro.testing.exit_matrix import light_of, next_process_loads
@@ -136,7 +136,7 @@ class Kernel:
         elif how == "exit()":
             self.client.execute("exit()")
         else:
-            self.manager.signal_kernel(signal.SIGTERM)
+            self.manager.signal_kernel(signals.TERMINATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class KernelCase:
     @property
     def code(self) -> int:
         """The exit code it has to have."""
-        return code_after(signal.SIGTERM) if self.how == "SIGTERM" else 0
+        return code_after(signals.TERMINATE) if self.how == "SIGTERM" else 0
 
 
 CASES = tuple(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import signal
 import sys
 import threading
 import time
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from faro.microscope.demo import MMDemo
 from faro.microscope.mmcore import device_labels
-from faro.microscope.platform import this_process
 from faro.microscope.pymmcore import PyMMCoreMicroscope
+from faro.system import signals
+from faro.system.process import this_process
 from faro.testing.microscope import event_of
 
 if TYPE_CHECKING:
@@ -174,9 +174,9 @@ class Scene:
 
 def _expect_signals() -> None:
     """Answer signals as a program at a terminal does, wherever this was started."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signals.interrupt_as_usual()
     for name in this_process().graceful:
-        signal.signal(int(getattr(signal, name)), signal.SIG_DFL)
+        signals.give_back(signals.number_of(name))
 
 
 class _Marks(logging.Handler):

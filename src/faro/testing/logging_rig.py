@@ -53,6 +53,16 @@ def read_diary(path: Path) -> list[tuple[float, str]]:
     return [(float(time_s), what) for time_s, _, what in split]
 
 
+def is_light(line: str) -> bool:
+    """Return whether a line of a diary says that the SLM is lit."""
+    return line.startswith("slm show") and line != "slm show 0"
+
+
+def when(diary: Path, what: str, after_s: float) -> float:
+    """Return when a diary says ``what`` for the first time after a moment."""
+    return next(t for t, line in read_diary(diary) if t > after_s and line == what)
+
+
 def claim_of(diary: Path) -> Path:
     """Return the file that stands for "this SLM is in use"."""
     return diary.with_suffix(".claim")

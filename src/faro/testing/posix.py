@@ -6,7 +6,14 @@ import os
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_S = 30.0
 ELSEWHERE = "This is for POSIX only."
 
 
@@ -55,3 +62,28 @@ def open_terminal() -> tuple[int, int]:
     if sys.platform != "win32":
         return os.openpty()
     raise NotImplementedError(ELSEWHERE)
+
+
+def until(true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    """Return when ``true()`` is true; TimeoutError if it does not become so."""
+    deadline_s = time.monotonic() + patience_s
+    while not true():
+        if time.monotonic() > deadline_s:
+            message = f"not within {patience_s:g} s"
+            raise TimeoutError(message)
+        time.sleep(0.005)
+
+
+def ended(pid: int) -> bool:
+    """Return whether a process that is not ours has ended; a zombie has."""
+    if not Path("/proc/self").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"

@@ -13,21 +13,26 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from faro.errors import HardwareError
-from faro.testing.logging_rig import LoggingRig, claim_of, read_diary
-from faro.testing.posix import kill_group_hard, kill_hard
+from faro.testing.logging_rig import (
+    LoggingRig,
+    claim_of,
+    is_light,
+    read_diary,
+    when,
+)
+from faro.testing.posix import ended, kill_group_hard, kill_hard, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
-WAIT_S = 30.0
 DARK_S, RELEASE_S = 5 * 0.2, 5 * 2.0
 EXPOSURE_MS = 1200.0
 
@@ -84,32 +89,6 @@ class Client:
         self.process.wait()
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
-
-
-def is_light(line: str) -> bool:
-    return line.startswith("slm show") and line != "slm show 0"
-
-
-def ended(pid: int) -> bool:
-    """Return whether a process that is not ours has ended; a zombie has."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.parent.parent.joinpath("self").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
-    try:
-        return stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def kill(client: Client) -> None:
     kill_hard(client.process.pid)
 
@@ -118,11 +97,6 @@ def leave(client: Client) -> None:
     assert client.process.stdin is not None
     client.process.stdin.write("go\n")
     client.process.stdin.flush()
-
-
-def when(diary: Path, what: str, after_s: float) -> float:
-    """Return when the diary says ``what`` for the first time after a moment."""
-    return next(t for t, line in read_diary(diary) if t > after_s and line == what)
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,16 @@ import pytest
 
 from faro.microscope.host import messages as say
 from faro.microscope.host.launch import exit_code, start_host, wait_until_ready
-from faro.microscope.host.platform import this_platform
 from faro.microscope.host.ring import ReadRing
 from faro.microscope.host.wire import Channel, encode
+from faro.system.hosting import this_platform
 from faro.testing.logging_rig import claim_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from faro.microscope.host.platform import HostProcess
+    from faro.system.hosting import HostProcess
 
 WAIT_S = 30.0
 KEY = b"k" * 32

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faro.errors import HardwareError
-from faro.microscope.host.ring import TRACKS_BY_CHOICE, ReadRing, WrittenRing
+from faro.microscope.host.ring import ReadRing, WrittenRing
+from faro.system.memory import TRACKS_BY_CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

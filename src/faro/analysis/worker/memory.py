@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
-from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from faro.system.memory import opened
+
 if TYPE_CHECKING:
     from faro.model.frame import PixelArray
     from faro.protocols.analysis import Labels
-
-_TRACKS_BY_CHOICE = sys.version_info >= (3, 13)
 
 
 class Block:
@@ -86,7 +84,7 @@ class OpenedBlocks:
     ) -> npt.NDArray[np.generic]:
         """Return an array (Y, X) or (C, Y, X) that lies in the memory ``name``."""
         if name not in self._open:
-            self._open[name] = _opened(name)
+            self._open[name] = opened(name, SharedMemory)
         return np.ndarray(shape, np.dtype(dtype), self._open[name].buf)
 
     def keep(self, *names: str) -> None:
@@ -94,12 +92,3 @@ class OpenedBlocks:
         for name in [name for name in self._open if name not in names]:
             with suppress(BufferError):
                 self._open.pop(name).close()
-
-
-def _opened(name: str) -> SharedMemory:
-    """Open memory that is not ours to remove, and so not our tracker's either."""
-    options: dict[str, Any] = {"track": False} if _TRACKS_BY_CHOICE else {}
-    memory = SharedMemory(name=name, **options)
-    if not _TRACKS_BY_CHOICE and sys.platform != "win32":
-        resource_tracker.unregister(f"/{memory.name}", "shared_memory")
-    return memory

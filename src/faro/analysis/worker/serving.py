@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from faro.analysis.labels import normalise_labels
 from faro.analysis.worker.memory import OpenedBlocks
 from faro.analysis.worker.spec import SegmenterSpec
 from faro.errors import FaroError
+from faro.system import signals
 
 if TYPE_CHECKING:
     from faro.model.frame import PixelArray
@@ -45,7 +45,7 @@ class NoNetworkError(FaroError, OSError):
 def serve() -> None:
     """Make the segmenter that the first line names, and answer the others."""
     source, sink = _private_streams()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals.ignore(signals.INTERRUPT)
     lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(source, lines), daemon=True)
     reader.start()

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from faro.logs import LOGGER_NAME, JsonLines
 from faro.microscope.host import messages as say
 from faro.microscope.host.ending import Ending
-from faro.microscope.host.platform import take_signals, this_platform
 from faro.microscope.host.relay import LogRelay
 from faro.microscope.host.service import Service, instrument_of
 from faro.microscope.host.spec import microscope_class
 from faro.microscope.host.wire import Channel
+from faro.system.hosting import take_signals, this_platform
 
 if TYPE_CHECKING:
     from faro.microscope.abstract import AbstractMicroscope
-    from faro.microscope.host.platform import Platform
+    from faro.system.hosting import Platform
     from faro.system.waiting import LocalConnection
 
 logger = logging.getLogger(LOGGER_NAME)

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 from faro import settings
 from faro.errors import HardwareError
 from faro.microscope.host import messages as say
-from faro.microscope.host.platform import start_process, this_platform
 from faro.microscope.host.wire import Channel
+from faro.system.hosting import start_process, this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from faro.microscope.host.platform import HostProcess, Platform
+    from faro.system.hosting import HostProcess, Platform
 
 LOG_NAME = "host.log"
 SHOWN_LINES = 12

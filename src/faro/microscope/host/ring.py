@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections import deque
-from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faro.errors import HardwareError
+from faro.system import memory
 
 if TYPE_CHECKING:
     from faro.model.frame import PixelArray
 
 PAGE = 4096
-TRACKS_BY_CHOICE = sys.version_info >= (3, 13)
 SPARE = 2
 """Slots that the client never keeps, so that the host always finds a free one."""
 
@@ -40,20 +38,6 @@ class _Memory(SharedMemory):
             return
 
 
-def _open(name: str | None, n_bytes: int = 0) -> _Memory:
-    """Create (without a name) or open shared memory; never tracked when opened.
-
-    A tracker would complain about memory that is not its process's to remove.
-    """
-    options: dict[str, Any] = {"track": False} if TRACKS_BY_CHOICE else {}
-    if name is None:
-        return _Memory(create=True, size=n_bytes, **options)
-    memory = _Memory(name=name, **options)
-    if not TRACKS_BY_CHOICE and sys.platform != "win32":
-        resource_tracker.unregister(f"/{memory.name}", "shared_memory")
-    return memory
-
-
 class WrittenRing:
     """The host's side: slots of equal size in shared memory that it owns.
 
@@ -68,7 +52,7 @@ class WrittenRing:
     def __init__(self, slots: int, frame_bytes: int) -> None:
         self.slots = slots
         self.slot_bytes = max(1, -(-frame_bytes // PAGE)) * PAGE
-        self._memory = _open(None, slots * self.slot_bytes)
+        self._memory = memory.made(slots * self.slot_bytes, _Memory)
         self._free = list(range(slots))
 
     @property
@@ -117,7 +101,7 @@ class ReadRing:
     def __init__(self, name: str, slots: int, slot_bytes: int) -> None:
         self.name = name
         self._slots, self._slot_bytes = slots, slot_bytes
-        self._memory = _open(name)
+        self._memory = memory.opened(name, _Memory)
         self._kept: set[int] = set()
         self._freed: deque[int] = deque()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faro.errors import HardwareError
-from faro.microscope.host.platform import (
+from faro.system.hosting import (
     BREAK_AWAY_FROM_JOB,
     NEW_PROCESS_GROUP,
     NO_WINDOW,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from faro.microscope.host.platform import HostProcess
+    from faro.system.hosting import HostProcess
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="the POSIX side")
 

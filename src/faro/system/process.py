@@ -1,4 +1,4 @@
-"""The seam to the operating system for a process's own end: signals, file locks."""
+"""What the end of a process needs: the signals that ask for it, locks, the console."""
 
 from __future__ import annotations
 
@@ -160,6 +160,13 @@ class WindowsProcess:
         handler = self.c_handler(handle)
         self._kept.append(handler)
         self.console().SetConsoleCtrlHandler(handler, True)  # noqa: FBT003  C
+
+
+def after_fork(hook: Callable[[], object]) -> None:
+    """Have ``hook()`` called in every child made by ``fork``, where there is a fork."""
+    register = getattr(os, "register_at_fork", None)
+    if register is not None:
+        register(after_in_child=hook)
 
 
 def this_process(name: str = sys.platform) -> ProcessPlatform:

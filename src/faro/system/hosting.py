@@ -1,4 +1,4 @@
-"""The one seam to the operating system: start a process, see another one die."""
+"""What a process host needs: to start it, to reach it, to see its client die."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from faro.errors import HardwareError
+from faro.system import signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -236,10 +236,10 @@ def take_signals(platform: Platform, end: Callable[[str], None]) -> None:
     Main thread only. ``end`` runs in a signal handler and must take no lock.
     """
     for name in platform.ignored:
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+        signals.ignore(signals.number_of(name))
     for name in platform.graceful:
 
-        def handle(number: int, frame: object, name: str = name) -> None:  # noqa: ARG001  a signal handler
-            end(f"the host got {name}")
+        def taken(number: int) -> None:
+            end(f"the host got {signals.name_of(number)}")
 
-        signal.signal(getattr(signal, name), handle)
+        signals.take(signals.number_of(name), taken)

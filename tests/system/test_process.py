@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faro.microscope.platform import (
+from faro.system.process import (
     LOCKED_BYTE,
     PosixProcess,
     WindowsProcess,
