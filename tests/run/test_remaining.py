@@ -92,6 +92,8 @@ def test_what_the_camera_did_not_give_is_over() -> None:
     steps = list(plan(events_of(1, 1)))
     at = {"fov": 0, "timestep": 0, "role": "image"}
     assert list(remaining(steps, folded([{"kind": "frame_missing", **at}]))) == []
+    ended = {"kind": "stack_incomplete", **at, "ended": True}
+    assert len(list(remaining(steps, folded([ended])))) == 2
     lost = {"kind": "frame_lost", **at, "channels": ["DAPI"]}
     frame = {"kind": "frame", **at, "channels": ["DAPI", "FITC"]}
     assert list(remaining(steps, folded([frame, lost]))) == []

@@ -135,12 +135,12 @@ class Assembler:
     def close(self) -> None:
         """Record what is not complete; nothing comes any more."""
         self._expected.clear()
-        self._abandon()
+        self._abandon(ended=True)
 
-    def _abandon(self, but: StackKey | None = None) -> None:
+    def _abandon(self, but: StackKey | None = None, *, ended: bool = False) -> None:
         """Let go of the stacks of all moments but one, and record each."""
         for key in [key for key in self._unfinished if key != but]:
-            self._incomplete(key, self._unfinished.pop(key))
+            self._incomplete(key, self._unfinished.pop(key), ended=ended)
 
     def take(
         self, pixels: PixelArray, event: MDAEvent, metadata: Mapping[str, Any]
@@ -276,14 +276,19 @@ class Assembler:
         for stack in stacks:
             self._recorder.stack(stack, times)
 
-    def _incomplete(self, key: StackKey, parts: dict[int, _Part]) -> None:
-        """Record that some frames of a stack came and others did not."""
+    def _incomplete(
+        self, key: StackKey, parts: dict[int, _Part], *, ended: bool = False
+    ) -> None:
+        """Record that some frames of a stack came and others did not.
+
+        Where the run ``ended`` meanwhile, they are taken when it goes on.
+        """
         if not parts:
             return
         fov, timestep, role = key
         named = [c for p in parts.values() for c in p.channels.values()]
         place = {"fov": fov, "timestep": timestep, "role": str(role)}
-        self._recorder.note("stack_incomplete", **place, channels=named)
+        self._recorder.note("stack_incomplete", **place, channels=named, ended=ended)
         if role is FrameRole.IMAGE:
             self._give_up(fov, timestep, "failed: not all images came")
 

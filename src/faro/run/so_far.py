@@ -141,7 +141,8 @@ def _take_lost(so_far: SoFar, line: Mapping[str, Any]) -> None:
 
 
 def _take_missing(so_far: SoFar, line: Mapping[str, Any]) -> None:
-    so_far.missed.add(_moment(line))
+    if not line.get("ended"):
+        so_far.missed.add(_moment(line))
 
 
 def _take_decision(so_far: SoFar, line: Mapping[str, Any]) -> None:
