@@ -214,6 +214,23 @@ def run(
 
 
 @app.command()
+def resume(
+    directory: Annotated[Path, typer.Argument(help="Folder of a run that was ended.")],
+    *,
+    keep_clock: Annotated[
+        bool,
+        typer.Option("--keep-clock", help="Keep the planned times; else they move."),
+    ] = False,
+    progress: Progress = True,
+    in_process: InProcess = False,
+) -> None:
+    """Go on with a run whose process was killed, or that was stopped."""
+    options: dict[str, Any] = {"keep_clock": keep_clock, "progress": progress}
+    options["hosted"] = not in_process
+    _call("faro.cli.resuming", "run_resume", directory, **options)
+
+
+@app.command()
 def check(
     file: ExperimentPath,
     *,

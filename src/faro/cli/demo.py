@@ -18,7 +18,7 @@ from faro.microscope.host import host
 from faro.microscope.simulated import SimulatedMicroscope
 from faro.run import Controller, ImageProcessingPipeline
 from faro.stimulation import PercentageOfCell, ShiftedMask
-from faro.storage import OmeZarrWriter
+from faro.storage import OmeZarrWriter, open_run
 from faro.storage.layout import next_free
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from faro.microscope import AbstractMicroscope
     from faro.protocols import StimulationContext
     from faro.run import RunSummary
+    from faro.run.past import ClockPolicy
+    from faro.storage import Run
 
+NAME = "faro demo"
 ARMS = ("loop", "control", "shifted")
 FOVS_PER_ARM = 4
 TIMEPOINTS = 24
@@ -171,9 +174,24 @@ def carry_out(
     progress
         Show a live line.
     """
-    notes = {"name": "faro demo", "seed": seed, "stim_direction": list(UP)}
+    notes = {"name": NAME, "seed": seed, "stim_direction": list(UP)}
     with microscope or simulated(seed) as microscope:
         controller = Controller(microscope, demo_pipeline(), writer=OmeZarrWriter(path))
         return controller.run_experiment(
             events, stim_mode="current", progress=progress, notes=notes
         )
+
+
+def is_demo(run: Run) -> bool:
+    """Return whether a stored run is one of ``faro demo``."""
+    return bool(run.info.get("description", {}).get("name") == NAME)
+
+
+def resume_demo(
+    folder: Path, *, clock: ClockPolicy = "shift", progress: bool, hosted: bool
+) -> RunSummary:
+    """Go on with a run of the demo; return what became of it."""
+    seed = open_run(folder).info["description"]["seed"]
+    with simulated(seed, hosted=hosted) as microscope:
+        controller = Controller(microscope, demo_pipeline())
+        return controller.resume(folder, clock=clock, progress=progress)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from faro.experiment import RTMEvent
     from faro.microscope.abstract import AbstractMicroscope
     from faro.run.limits import RunLimits
+    from faro.run.past import ClockPolicy
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.summary import RunSummary
 
@@ -133,6 +134,42 @@ class Prepared:
         """Return the file with the folder where the run is stored."""
         storage = self.document.storage.replace(path=str(path))
         return self.document.replace(storage=storage)
+
+
+def resume_run(
+    folder: Path,
+    *,
+    clock: ClockPolicy = "shift",
+    progress: bool = False,
+    hosted: bool = False,
+) -> RunSummary:
+    """Go on with a run that was started from a file; returns when it is done.
+
+    Parameters
+    ----------
+    folder
+        The run folder, which holds the resolved file.
+    clock
+        As for `Controller.resume`.
+    progress, hosted
+        As for `Prepared.run`.
+
+    Raises
+    ------
+    ExperimentError
+        If the run was not started from a file.
+    RefusedError
+        If rig, files or definition changed; with all that did.
+    """
+    prepared = prepare(folder)
+    with prepared.rig.open(hosted=hosted) as microscope:
+        controller = Controller(
+            microscope,
+            prepared.pipeline,
+            limits=prepared.limits,
+            times=prepared.document.times,
+        )
+        return controller.resume(folder, clock=clock, progress=progress)
 
 
 def load_words(path: str | Path) -> tuple[dict[str, Any], Path]:
