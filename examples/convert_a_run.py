@@ -1,4 +1,4 @@
-"""The frames of a run that was stored as TIFF, as OME-Zarr.
+"""A run that was stored as TIFF, as OME-Zarr; every image is compared afterwards.
 
 python convert_a_run.py STORED_RUN NEW_RUN_FOLDER
 """
@@ -8,17 +8,12 @@ from __future__ import annotations
 import sys
 
 import faro
-from faro.run.stored import replayable_events
 
 
 def main(stored: str, output: str) -> None:
-    """Store the frames of a run of ours, or of the public project, as OME-Zarr."""
-    source = faro.open_run(stored)
-    events, _ = replayable_events(source)
-    with faro.ReplayMicroscope(source) as microscope:
-        writer = faro.OmeZarrWriter(output)
-        controller = faro.Controller(microscope, writer=writer)
-        print(controller.run_experiment(events, progress=True))
+    """Store a run of ours, or of the public project, as OME-Zarr."""
+    source, writer = faro.open_run(stored), faro.OmeZarrWriter(output)
+    print(faro.convert(source, writer))
 
 
 if __name__ == "__main__":

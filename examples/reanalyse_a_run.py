@@ -9,24 +9,17 @@ import sys
 
 import faro
 from faro.analysis import IntensityFeatures, OtsuSegmenter, StreamingTracker
-from faro.run.stored import replayable_events
 
 
 def main(stored: str, output: str) -> None:
     """Segment, track and measure again; the new cells are in the new run."""
-    source = faro.open_run(stored)
-    events, _ = replayable_events(source)
     pipeline = faro.ImageProcessingPipeline(
         segmenters=faro.SegmentationMethod("nuclei", OtsuSegmenter(), 0),
         features=IntensityFeatures(statistics=("mean", "std")),
         tracker=StreamingTracker(),
     )
-    with faro.ReplayMicroscope(source) as microscope:
-        writer = faro.OmeZarrWriter(output)
-        controller = faro.Controller(microscope, pipeline, writer=writer)
-        print(controller.run_experiment(events, progress=True))
-    before, after = source.cells, faro.open_run(output).cells
-    print(f"{len(before)} cells before, {len(after)} now")
+    done = faro.reanalyze(stored, pipeline, output)
+    print(f"{len(faro.open_run(stored).cells)} cells before, {done.n_cells} now")
 
 
 if __name__ == "__main__":

@@ -39,10 +39,17 @@ if TYPE_CHECKING:
         SimulatedMicroscope,
     )
     from faro.microscope.host import host
+    from faro.reanalysis import reanalyze
     from faro.rigs.pertzlab import Jungfrau, Moench, Niesen
     from faro.run import Controller, ImageProcessingPipeline
     from faro.run.files import prepare
-    from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
+    from faro.storage import (
+        OmeZarrWriter,
+        OmeZarrWriterPlate,
+        TiffWriter,
+        convert,
+        open_run,
+    )
 
 __version__ = "0.1.0"
 
@@ -74,6 +81,7 @@ _HOMES = {
     "arrange": "faro.experiment",
     "check_fov_batching": "faro.experiment",
     "combine": "faro.experiment",
+    "convert": "faro.storage",
     "events_from_table": "faro.experiment",
     "host": "faro.microscope.host",
     "load_events": "faro.experiment",
@@ -81,6 +89,7 @@ _HOMES = {
     "load_positions": "faro.experiment",
     "open_run": "faro.storage",
     "prepare": "faro.run.files",
+    "reanalyze": "faro.reanalysis",
     "save_events": "faro.experiment",
     "save_experiment": "faro.experiment.document_text",
     "wait_before": "faro.experiment",
@@ -120,6 +129,7 @@ __all__ = [
     "arrange",
     "check_fov_batching",
     "combine",
+    "convert",
     "events_from_table",
     "host",
     "load_events",
@@ -127,6 +137,7 @@ __all__ = [
     "load_positions",
     "open_run",
     "prepare",
+    "reanalyze",
     "save_events",
     "save_experiment",
     "wait_before",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faro.storage.checking import held_by, verify
+    from faro.storage.converting import convert
     from faro.storage.export import export_ome_tiff
     from faro.storage.layout import RunLayout, next_free
     from faro.storage.mending import repair
@@ -26,6 +27,7 @@ _HOMES = {
     "Run": "faro.storage.reader",
     "RunLayout": "faro.storage.layout",
     "TiffWriter": "faro.storage.tiff",
+    "convert": "faro.storage.converting",
     "export_ome_tiff": "faro.storage.export",
     "held_by": "faro.storage.checking",
     "next_free": "faro.storage.layout",
@@ -42,6 +44,7 @@ __all__ = [
     "Run",
     "RunLayout",
     "TiffWriter",
+    "convert",
     "export_ome_tiff",
     "held_by",
     "next_free",

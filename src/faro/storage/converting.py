@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Told = Callable[[int, int], object]
 """Takes the positions that are done, and all of them."""
+
+
+COUNTED: Final = ("n_stimulated", "n_skipped", "n_errors")
+"""What the summary of a run counts."""
 
 
 @dataclass(slots=True)
@@ -80,8 +84,10 @@ def convert(
             _take_over(writer, source, fov, done)
         if told is not None:
             told(count, len(fovs))
-    writer.record("run_finished", reason="completed")
-    writer.close({"reason": "completed", "n_stacks": done.n_frames})
+    ended = source.summary or {"reason": "converted from a run that was not closed"}
+    writer.record("run_finished", reason=ended.get("reason", ""))
+    found = {"n_stacks": done.n_frames, "n_cells": done.n_cells}
+    writer.close({**dict.fromkeys(COUNTED, 0), **ended, **found})
     _compare(source, open_run(writer.path), done, frames_only=frames_only)
     if done.problems:
         problem = f"{writer.path} differs from {source.path}: {done.problems[0]}."
