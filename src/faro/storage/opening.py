@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from faro.errors import StorageError
 from faro.storage.layout import RunLayout
+from faro.storage.plain_images import is_plain, open_plain
 from faro.storage.public_faro import IMAGES, RAW, is_public_run, open_public_run
 from faro.storage.reader import open_own_run
 
@@ -18,7 +19,9 @@ def open_run(path: str | Path) -> Run:
     """Open a run folder; it may still be written, or its writer may have been killed.
 
     Folders of the public FARO project are opened too, whichever of its three writers
-    made them. Nothing is read before it is asked for.
+    made them, and so are plain images: OME-Zarr (an image, a collection, a plate, or a
+    folder of them) and OME-TIFF (a file, or a folder of them), each image a position.
+    Nothing is read before it is asked for.
 
     Raises
     ------
@@ -31,6 +34,8 @@ def open_run(path: str | Path) -> Run:
         return open_own_run(folder)
     if is_public_run(folder):
         return open_public_run(folder)
+    if is_plain(folder):
+        return open_plain(folder)
     state = "holds no recorded run" if folder.is_dir() else "is no folder"
     problem = f"{folder} {state}: there is neither {run_json.name} nor {IMAGES} "
     problem += f"nor {RAW}/."
