@@ -103,6 +103,13 @@ def test_rows_are_chosen_in_the_words_of_pandas(run: Run) -> None:
     assert len(run.cells.query("area > 3").pivot("cnr")) == 0
 
 
+def test_rows_are_tables_of_pandas_and_of_polars(run: Run) -> None:
+    pandas, polars = run.cells.to_pandas(), run.cells.to_polars()
+    assert list(pandas.columns) == polars.columns == list(run.cells.names)
+    for name in run.cells.names:
+        assert pandas[name].tolist() == polars[name].to_list()
+
+
 def test_arrays_are_read_when_they_are_computed(run: Run) -> None:
     images = run.lazy(1)
     assert images.shape == (5, 2, *SHAPE)

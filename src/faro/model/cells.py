@@ -15,6 +15,9 @@ from faro.model.series import TrackSeries, series_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pandas as pd
+    import polars as pl
+
 Column = npt.NDArray[np.generic]
 
 FIRST_COLUMNS = (
@@ -85,6 +88,24 @@ class CellTable:
         """Names of the columns, in order."""
         return tuple(self.columns)
 
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas table; needs the extra ``pandas``."""
+        try:
+            import pandas as pd  # noqa: PLC0415  optional, and slow to load
+        except ImportError as error:
+            library = "pandas"
+            raise MissingExtraError(library, extra="pandas") from error
+        return pd.DataFrame(dict(self.columns))
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a polars table; needs the extra ``polars``."""
+        try:
+            import polars as pl  # noqa: PLC0415  optional, and slow to load
+        except ImportError as error:
+            library = "polars"
+            raise MissingExtraError(library, extra="polars") from error
+        return pl.DataFrame(dict(self.columns))
+
     def query(self, expression: str) -> CellTable:
         """Return the rows for which ``expression`` holds; needs the extra ``pandas``.
 
@@ -95,12 +116,7 @@ class CellTable:
         MissingExtraError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  optional, and slow to load
-        except ImportError as error:
-            library = "pandas"
-            raise MissingExtraError(library, extra="pandas") from error
-        rows = pd.DataFrame(dict(self.columns)).query(expression).index.to_numpy()
+        rows = self.to_pandas().query(expression).index.to_numpy()
         kept = {name: values[rows] for name, values in self.columns.items()}
         return CellTable(kept, self.units)
 

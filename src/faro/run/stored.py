@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from faro.storage import Run
 
-EXTENDED = "experiment_extended"
-
 
 def replayable_events(
     source: Run, *, light: bool = False, fovs: Collection[int] | None = None
@@ -53,7 +51,7 @@ def replayable_events(
     stored = {fov: _stored(source, fov) for fov in known}
     left_out: dict[str, None] = {}
     events = []
-    for event in _recorded(source) or _of_frames(source, stored):
+    for event in source.events or _of_frames(source, stored):
         if event.timestep > max(stored.get(event.fov, ()), default=-1):
             continue
         refs = tuple(c for c in event.ref_channels if _holds(source, event, c))
@@ -78,15 +76,6 @@ def replayable_events(
 def stim_mode_of(source: Run) -> str:
     """Return the stimulation mode of a stored run."""
     return str(source.info.get("description", {}).get("stim_mode") or "current")
-
-
-def _recorded(source: Run) -> list[RTMEvent]:
-    """Return the events of a recording, with those that were added later."""
-    words = list(source.info.get("description", {}).get("experiment") or ())
-    for line in source.journal if words else ():
-        if line["kind"] == EXTENDED:
-            words += line["events"]
-    return [RTMEvent(**entry) for entry in words]
 
 
 def _of_frames(source: Run, stored: dict[int, set[int]]) -> list[RTMEvent]:

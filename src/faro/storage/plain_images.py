@@ -55,7 +55,7 @@ class PlainImage(Protocol):
     label_names: tuple[str, ...]
 
     def read(self, at: Mapping[str, int]) -> npt.NDArray[Any]:
-        """Return the planes at some indices, the other axes in their order."""
+        """Return the planes at some indices, (Y, X) or more axes, in their order."""
         ...
 
     def labels(self, name: str, timestep: int) -> npt.NDArray[Any] | None:
@@ -194,7 +194,7 @@ class ZarrImage:
         self.label_names = tuple(labels.ome.get("labels", ())) if labels else ()
 
     def read(self, at: Mapping[str, int]) -> npt.NDArray[Any]:
-        """Return the planes at some indices."""
+        """Return the planes at some indices, (Y, X) or with more axes."""
         index = tuple(at.get(axis, slice(None)) for axis in self.axes)
         values: npt.NDArray[Any] = self._array[index].read().result()
         return values
@@ -234,7 +234,7 @@ class TiffImage:
             self.dtype = str(found.dtype)
 
     def read(self, at: Mapping[str, int]) -> npt.NDArray[Any]:
-        """Return the planes at some indices; only their pages are read."""
+        """Return the planes at some indices, (Y, X) or more; only these are read."""
         leading = self.shape[:-2]
         chosen = [
             range(n) if axis not in at else [at[axis]]
@@ -249,7 +249,7 @@ class TiffImage:
         return planes.reshape(*kept, *self.shape[-2:])
 
     def labels(self, name: str, timestep: int) -> npt.NDArray[Any] | None:  # noqa: ARG002  the seam's
-        """Return None: a TIFF file has no labels."""
+        """Return None: a TIFF file has no labels (Y, X)."""
         return None
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from faro.experiment import RTMEvent
     from faro.model import CellTable
     from faro.model.cells import Column
     from faro.model.frame import PixelArray
@@ -162,6 +163,11 @@ class Run:
         return self._journal.lines()
 
     @property
+    def events(self) -> tuple[RTMEvent, ...]:
+        """What was to be done, as recorded; with what was added later."""
+        return views.recorded_events(self.info, self.journal)
+
+    @property
     def summary(self) -> dict[str, Any] | None:
         """How the run ended, None if it was not closed."""
         path = self._layout.summary
@@ -197,7 +203,7 @@ class Run:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows of `cells` as a pandas table; needs the extra ``pandas``."""
-        return views.pandas_table(self)
+        return self.cells.to_pandas()
 
     def lazy(
         self, fov: int, labels: str | None = None, *, role: FrameRole = FrameRole.IMAGE

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from faro.errors import MissingExtraError, MissingFrameError
+from faro.experiment import RTMEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import dask.array
     import numpy.typing as npt
-    import pandas as pd
 
     from faro.model import CellTable, FrameRole, Stack
     from faro.storage.frames import StoredImages
 
     Read = Callable[[int], npt.NDArray[Any]]
 
+EXTENDED = "experiment_extended"
 NapariTracks = tuple[
     "npt.NDArray[np.float64]", dict[int, list[int]], dict[str, "npt.NDArray[Any]"]
 ]
@@ -65,20 +66,15 @@ class Run(Protocol):
         ...
 
 
-def pandas_table(run: Run) -> pd.DataFrame:
-    """Return the rows of `Run.cells` as a pandas table.
-
-    Raises
-    ------
-    MissingExtraError
-        If pandas is not installed.
-    """
-    try:
-        import pandas as pd  # noqa: PLC0415  optional, and slow to load
-    except ImportError as error:
-        library = "pandas"
-        raise MissingExtraError(library, extra="pandas") from error
-    return pd.DataFrame(dict(run.cells.columns))
+def recorded_events(
+    info: Mapping[str, Any], journal: Iterable[Mapping[str, Any]]
+) -> tuple[RTMEvent, ...]:
+    """Return the events of a run, with those that were added later."""
+    words = list(info.get("description", {}).get("experiment") or ())
+    for line in journal if words else ():
+        if line["kind"] == EXTENDED:
+            words += line["events"]
+    return tuple(RTMEvent(**entry) for entry in words)
 
 
 def lazy_images(run: Run, fov: int, role: FrameRole) -> dask.array.Array:
