@@ -88,7 +88,8 @@ def test_the_fourteen_stories_are_in_the_table_and_their_files_are_there() -> No
     rows = [line for line in lines if line.startswith("|") and "](" in line]
     assert len(rows) == N_STORIES
     named = {name for line in lines for name in re.findall(r"\]\((.*?)\)", line)}
-    assert named == {p.name for p in FOLDER.glob("*") if p.suffix in {".toml", ".py"}}
+    kinds = {".toml", ".py", ".ipynb"}
+    assert named == {p.name for p in FOLDER.glob("*") if p.suffix in kinds}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
