@@ -13,6 +13,7 @@ import pytest
 from faro.microscope import MMDemo
 from faro.microscope.exposure import Exposure
 from faro.microscope.missed import MissedFrame
+from faro.microscope.mmcore import LEAST_MB
 from faro.microscope.policy import EnginePolicy
 from faro.testing.microscope import event_of
 
@@ -112,6 +113,12 @@ class PretendedCore:
 
     def getCameraDevice(self) -> str:  # noqa: N802  the core's name
         return "Camera"
+
+    def getImageBufferSize(self) -> int:  # noqa: N802  the core's name
+        return 1
+
+    def getCircularBufferMemoryFootprint(self) -> int:  # noqa: N802  the core's name
+        return LEAST_MB
 
     def getLoadedDevicesOfType(self, kind: object) -> tuple[str, ...]:  # noqa: ARG002, N802
         return ()

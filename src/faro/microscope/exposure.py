@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faro.errors import HardwareError
+from faro.microscope.buffer import ImageBuffer
 from faro.microscope.levels import level_properties
 from faro.microscope.missed import MissedFrame
 from faro.microscope.mmcore import DeviceType, device_labels
@@ -61,12 +62,20 @@ class Exposure:
         self.beside_camera: frozenset[str] = frozenset()
         self._longest_snap_s = math.inf
         self._sequence = self._running = False
+        self._buffer = ImageBuffer(core, policy.buffered_images)
 
     def begin_run(self) -> None:
         """Look at the devices; the camera is stopped if it still exposes."""
         self._may_stop.clear()
         self._stop()
         self._longest_snap_s = self._find_longest_snap_s()
+        if self._has_buffer():
+            self._buffer.fit()
+
+    def _has_buffer(self) -> bool:
+        """Return whether images come through the core's buffer: C++ cameras' do."""
+        camera = self._core.getCameraDevice()
+        return bool(camera) and not getattr(self._core, "isPyDevice", _never)(camera)
 
     def _find_longest_snap_s(self) -> float:
         core, limit_s = self._core, self._policy.longest_snap_s
@@ -77,7 +86,7 @@ class Exposure:
             for label in device_labels(core)
             if core.getDeviceLibrary(label) == library
         )
-        if not camera or getattr(core, "isPyDevice", _never)(camera):
+        if not self._has_buffer():
             return math.inf
         lights = {label for label, _ in level_properties(core)}
         for kind in (DeviceType.ShutterDevice, DeviceType.SLMDevice):
@@ -88,7 +97,7 @@ class Exposure:
     def prepare(self, exposure_s: float) -> None:
         """Do what takes time before the light is on."""
         self._sequence = exposure_s > self._longest_snap_s
-        if self._sequence:
+        if self._sequence and not self._buffer.fit():
             self._core.initializeCircularBuffer()
 
     def take(self, exposure_s: float) -> None:

@@ -63,6 +63,7 @@ with _process_as_found():
     from pymmcore_plus.mda import MDAEngine, SkipEvent
 
 __all__ = [
+    "LEAST_MB",
     "CMMCorePlus",
     "DeviceType",
     "MDAEngine",
@@ -85,8 +86,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CORE_LABEL = "Core"
-BUFFER_MB = 64
-"""Of images of sequences; MMCore fills its 250 MB with zeros, the camera locked."""
+LEAST_MB = 16
+"""Of images, until a camera is known; see `faro.microscope.buffer`."""
 MAY_BE_IN_USE = re.compile(
     r"in use|busy|denied|already open|did not initialise", re.IGNORECASE
 )
@@ -148,7 +149,7 @@ def new_core(
     with _path_as_found():
         core = kind(path)
     core.enableFeature("ParallelDeviceInitialization", parallel_init)
-    core.setCircularBufferMemoryFootprint(BUFFER_MB)
+    core.setCircularBufferMemoryFootprint(LEAST_MB)
     return core
 
 

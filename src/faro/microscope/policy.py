@@ -136,6 +136,9 @@ class EnginePolicy:
         with a C++ camera; so are shorter ones, above 0.1 s, where a light is in the
         camera's own adapter library. Infinite for a camera that is always to be
         snapped.
+    buffered_images
+        How many images of a camera that streams, as in live mode or in a burst, the
+        core holds from the next run on until somebody takes them out; 1 GB at most.
     for_runs, between_runs
         (device, property, value) that are set when a run begins, and when it ends.
     """
@@ -151,5 +154,6 @@ class EnginePolicy:
     reads_position: bool = True
     starvation_s: float = 30.0
     longest_snap_s: float = 1.0
+    buffered_images: int = 8
     for_runs: tuple[tuple[str, str, str], ...] = ()
     between_runs: tuple[tuple[str, str, str], ...] = ()

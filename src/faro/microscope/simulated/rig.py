@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from faro.model import HardwareFacts
 
 FOLDER = Path(__file__).parent
-BUFFER_MB = 64
 
 
 class SimulatedEngine(FaroEngine):
@@ -143,7 +142,6 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
         with joining(self._bench):
             super().init_scope()
         core = self.mmc
-        core.setCircularBufferMemoryFootprint(BUFFER_MB)
         core.setPixelSizeUm("Sample", self._bench.settings.pixel_size_um)
         core.setProperty("Camera", "Real_Time", str(int(self._real_time_exposure)))
 
