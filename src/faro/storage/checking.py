@@ -27,6 +27,7 @@ from faro.storage.omexml import frames_by_series
 from faro.storage.places import Places
 from faro.storage.planes import NAME as PLANES
 from faro.storage.reader import open_own_run
+from faro.storage.rebuilding import says_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +56,9 @@ def verify(path: Path) -> list[Problem]:
         If there is no run.
     """
     layout = RunLayout(path.absolute())
+    if not says_run(layout.run_json) and says_run(layout.run_copy):
+        what = "it is damaged or missing; there is a copy of it in provenance."
+        return [Problem(layout.run_json.name, what, MEND)]
     run = open_own_run(layout.path)
     checks: tuple[Callable[[RunLayout, Run], Iterator[Problem]], ...] = (
         _state,
@@ -285,7 +289,7 @@ def _metadata(layout: RunLayout, run: Run) -> Iterator[Problem]:
         yaozarrs.validate_zarr_store(str(layout.images))
     except (ValueError, OSError, KeyError, TypeError) as error:
         text = " ".join(str(error).split())
-        yield Problem(layout.images.name, f"is not valid NGFF: {text[:300]}.", COPY)
+        yield Problem(layout.images.name, f"is not valid NGFF: {text[:300]}.", MEND)
     for series, planned in sorted(planes_told(run).items()):
         path = layout.images / series / PLANES
         told = planes_in(path)

@@ -87,8 +87,9 @@ class StoredArray:
             If there is none.
         """
         try:
-            return cls(path, json.loads((path / "zarr.json").read_bytes()))
-        except (OSError, ValueError) as error:
+            metadata = json.loads((path / "zarr.json").read_bytes())
+            return cls(path, dict(metadata))
+        except (OSError, ValueError, TypeError) as error:
             problem = f"There is no readable zarr array in {path}: {error}."
             raise StorageError(problem, remedy="Check the path.") from error
 

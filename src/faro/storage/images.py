@@ -53,6 +53,11 @@ class ImageStore:
         Of the run, for the metadata.
     stored
         What a run that was ended has stored, to go on with it.
+
+    Attributes
+    ----------
+    by_name
+        Path of a series in the folder of the images to the series.
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class ImageStore:
         self._uuid, self._created = uuid, created
         self._lock = threading.RLock()
         self._series: dict[SeriesKey, Series] = {}
-        self._by_name: dict[str, Series] = {}
+        self.by_name: dict[str, Series] = {}
         self._position_um: dict[int, PositionUm] = {}
         self._compress_less = False
         self._least_n_timepoints = 0 if stored is None else stored.n_timepoints
@@ -177,7 +182,7 @@ class ImageStore:
 
     def note(self, record: Mapping[str, Any]) -> None:
         """Have the metadata tell of a stack whose record is in the journal."""
-        self._by_name[record["series"]].note(record)
+        self.by_name[record["series"]].note(record)
 
     def store_labels(
         self,
@@ -324,7 +329,7 @@ class ImageStore:
         facts = ImageFacts(key.stem, form, place, faro=about)
         series = self._tree.create(key, facts, self._n_timepoints())
         series.compress_less = self._compress_less
-        self._series[key] = self._by_name[series.name] = series
+        self._series[key] = self.by_name[series.name] = series
         return series
 
     def _position(self, fov: int) -> PositionUm:

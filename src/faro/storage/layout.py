@@ -60,6 +60,11 @@ class RunLayout:
         return self.path / "provenance" / "environment.json"
 
     @property
+    def run_copy(self) -> Path:
+        """A copy of ``run.json``, from which it can be made anew."""
+        return self.path / "provenance" / "run.json"
+
+    @property
     def sources(self) -> Path:
         """The user's own code and files that took part: hashes, git state."""
         return self.path / "provenance" / "sources.json"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from faro.errors import StorageError
 from faro.storage import disk
 from faro.storage.checking import (
     frame_fault,
@@ -33,6 +34,7 @@ from faro.storage.places import Places
 from faro.storage.planes import NAME as PLANES
 from faro.storage.planes import PlaneFile
 from faro.storage.reader import open_own_run
+from faro.storage.rebuilding import rebuilt_nodes, rebuilt_run_json
 from faro.system.disk import sync_file, sync_folder
 
 if TYPE_CHECKING:
@@ -49,21 +51,28 @@ def repair(path: Path) -> list[str]:
 
     Torn ends of journal and tables are cut off (they were never acknowledged), files
     that nobody was told of and files that are damaged are set aside, lost frames are
-    recorded, OME-XML is written anew from the journal, and the cell table of a run
-    that was not closed is made one Parquet file.
+    recorded, metadata and OME-XML are written anew from the journal, and the cell
+    table of a run that was not closed is made one Parquet file.
 
     Raises
     ------
     StorageError
-        If there is no run, or it is being written.
+        If there is no run, it is being written, or something is missing that cannot
+        be made anew; it is named.
     """
     layout = RunLayout(path.absolute())
+
+    def aside(path: Path) -> str:
+        return set_aside(layout, path)
+
+    done = rebuilt_run_json(layout, aside)
     open_own_run(layout.path)
     with held(layout.path):
-        done = [*_journal(layout), *_segments(layout)]
-        run = open_own_run(layout.path)
-        if n_begun := finish_swaps(Places(run).images):
+        done += [*_journal(layout), *_segments(layout)]
+        if n_begun := finish_swaps(layout.images):
             done.append(f"finished the packing of {n_begun} arrays")
+        done += rebuilt_nodes(layout, aside)
+        run = open_own_run(layout.path)
         journal = Journal(layout.journal, "power-loss")
         done += _strays(layout, run)
         done += _lost_frames(layout, run, journal)
@@ -94,6 +103,9 @@ def set_aside(layout: RunLayout, path: Path) -> str:
 def _journal(layout: RunLayout) -> Iterator[str]:
     """Cut off a torn last line; copy damaged ones to the quarantine."""
     path = layout.journal
+    if not path.is_file():
+        problem = f"{path} is missing; what was stored cannot be told from the rest."
+        raise StorageError(problem, remedy="Restore it from a copy.")
     torn = path.stat().st_size - complete_bytes(path)
     if torn:
         cut(path, path.stat().st_size - torn)

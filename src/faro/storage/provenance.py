@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_provenance(
-    layout: RunLayout, description: Mapping[str, Any], texts: Mapping[str, str]
+    layout: RunLayout, info: Mapping[str, Any], texts: Mapping[str, str]
 ) -> None:
     """Write software, host, and the user's own code, on the device when this returns.
 
@@ -26,8 +26,8 @@ def write_provenance(
     ----------
     layout
         Of the run.
-    description
-        What the run says of itself.
+    info
+        What ``run.json`` says; a copy of it is left.
     texts
         Name to content of further files.
 
@@ -41,4 +41,5 @@ def write_provenance(
     for name, text in texts.items():
         disk.write_atomic(folder / name, text.encode())
     disk.write_atomic(layout.environment, document(environment()))
-    disk.write_atomic(layout.sources, document(sources(description)))
+    disk.write_atomic(layout.run_copy, document(info))
+    disk.write_atomic(layout.sources, document(sources(info["description"])))

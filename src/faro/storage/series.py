@@ -177,10 +177,10 @@ class Series(ABC):
             If it cannot be written.
         """
         self._store(stack, at)
-        self._note_window(at, stack.pixels)
+        self.note_window(at, stack.pixels)
 
-    def _note_window(self, at: Iterable[int], pixels: npt.NDArray[Any]) -> None:
-        """Note the grey values to show of channels that are seen first."""
+    def note_window(self, at: Iterable[int], pixels: npt.NDArray[Any]) -> None:
+        """Note what to show of channels seen first, (C, Y, X) or (C, Z, Y, X)."""
         for index, planes in zip(at, pixels, strict=True):
             if index not in self.window_of:
                 low, high = np.percentile(planes[..., ::4, ::4], SHOWN_PERCENT)
@@ -195,7 +195,7 @@ class Series(ABC):
         if not self._link(stack.timestep, source):
             return False
         if not self.window_of:
-            self._note_window(range(source.shape[1]), source.read(stack.timestep))
+            self.note_window(range(source.shape[1]), source.read(stack.timestep))
         return True
 
     def link_labels(self, name: str, timestep: int, source: StoredArray) -> bool:

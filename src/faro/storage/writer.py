@@ -140,7 +140,7 @@ class RunWriter(ABC):
         with suppress(StorageError):
             self._hold = Hold(layout.path)
         journal = Journal(layout.journal, self._durability)
-        write_provenance(layout, description, self._texts)
+        write_provenance(layout, info, self._texts)
         about: dict[str, Any] = {"uuid": run_uuid, "created": created}
         tree = self._image_tree(needs, **about)
         images = ImageStore(tree, needs, **about)
@@ -180,7 +180,7 @@ class RunWriter(ABC):
             told = told_by(JournalReader(layout.journal).lines())
             done += cleared(layout, told)
             if not layout.sources.exists():
-                write_provenance(layout, info["description"], self._texts)
+                write_provenance(layout, info, self._texts)
             needs, run_uuid = needs_from(info["needs"]), info["uuid"]
             about: dict[str, Any] = {"uuid": run_uuid, "created": info["created"]}
             tree = self._image_tree(needs, **about)
