@@ -24,7 +24,7 @@ from faro.run.clock import RunClock
 from faro.run.recorder import Recorder
 from faro.run.writing import N_THREADS
 from faro.storage import OmeZarrWriter
-from faro.storage.disk import sync_folder
+from faro.system.disk import sync_folder
 from faro.testing.movie import synthetic_stack
 
 if TYPE_CHECKING:
