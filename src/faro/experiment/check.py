@@ -70,6 +70,7 @@ def check(
         problems += _exposure_problems(role, used, facts)
         problems += _power_problems(role, used, facts)
     problems += _binning_problems(found, facts)
+    problems += _device_problems(found, facts)
     if stim_mode == "interleaved":
         problems += interleaving_problems(listed)
     if facts.stage_limits_um and stim_mode in STIM_MODES:
@@ -234,6 +235,29 @@ def _binning_problems(found: Survey, facts: HardwareFacts) -> Iterator[Problem]:
                 what = f"the preset sets binning {binning}, the camera is at {now}."
                 remedy = "Take the binning out of the preset, or set it before the run."
                 yield Problem(f"{role}/{config}", what, remedy)
+
+
+def _device_problems(found: Survey, facts: HardwareFacts) -> Iterator[Problem]:
+    """Yield devices and properties that the instrument does not have."""
+    known = facts.properties
+    for (device, name), place in found.settings.items() if known else ():
+        where = f"properties/{device}-{name}"
+        if device not in known:
+            what = f"there is no device {device!r} to set at {_places([place])}."
+            yield Problem(where, what, nearest(device, known))
+        elif name not in known[device]:
+            what = f"the device {device!r} has no property {name!r}."
+            yield Problem(where, what, nearest(name, known[device]))
+    for focus in found.focusings if facts.autofocus is not None else ():
+        if focus is None and not facts.autofocus:
+            what = "the experiment focuses, and the microscope has no autofocus."
+            remedy = "Choose an autofocus device, or leave autofocus_plan out."
+            yield Problem("autofocus_plan", what, remedy)
+        elif focus is not None and focus not in facts.autofocus_names:
+            what = f"there is no autofocus and no offset motor {focus!r}."
+            remedy = nearest(focus, facts.autofocus_names)
+            where = "autofocus_plan/autofocus_device_name"
+            yield Problem(where, what, remedy)
 
 
 def _mask_problems(facts: HardwareFacts) -> Iterator[Problem]:

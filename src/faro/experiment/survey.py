@@ -44,6 +44,10 @@ class Survey:
         Metadata that cannot be said in JSON: name to value.
     waits
         Place to what is waited for before it.
+    settings
+        (device, property) that are set, to the first place.
+    focusings
+        Names of autofocus devices, None for the one of the rig, to the first place.
     """
 
     n_events: int = 0
@@ -55,6 +59,8 @@ class Survey:
     unordered: list[Place] = field(default_factory=list)
     unwritable: dict[str, object] = field(default_factory=dict)
     waits: dict[Place, object] = field(default_factory=dict)
+    settings: dict[tuple[str, str], Place] = field(default_factory=dict)
+    focusings: dict[str | None, Place] = field(default_factory=dict)
 
     @property
     def repeated(self) -> list[Place]:
@@ -84,6 +90,11 @@ def survey(events: Iterable[RTMEvent]) -> Survey:
         _note_metadata(found, event)
         if WAIT in event.metadata:
             found.waits.setdefault(place, event.metadata[WAIT])
+        for device, name, _ in event.properties or ():
+            found.settings.setdefault((device, name), place)
+        if event.autofocus is not None and event.autofocus_at:
+            focus = event.autofocus.autofocus_device_name
+            found.focusings.setdefault(focus, place)
     return found
 
 

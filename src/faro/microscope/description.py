@@ -114,7 +114,22 @@ def facts_of(
         dmd_camera_shape=getattr(dmd, "camera_shape", None),
         dmd_optics=dict(getattr(dmd, "optics", {})),
         real_devices=True,
+        properties=_properties(core),
+        autofocus=core.getAutoFocusDevice(),
+        autofocus_names=_autofocus_names(core),
     )
+
+
+def _properties(core: CMMCorePlus) -> dict[str, tuple[str, ...]]:
+    """Return the names of the properties of each device."""
+    labels = core.getLoadedDevices()
+    return {label: tuple(core.getDevicePropertyNames(label)) for label in labels}
+
+
+def _autofocus_names(core: CMMCorePlus) -> tuple[str, ...]:
+    """Return what an autofocus plan may name: an autofocus, or the motor of one."""
+    kinds = DeviceType.AutoFocusDevice, DeviceType.StageDevice
+    return tuple(label for k in kinds for label in core.getLoadedDevicesOfType(k))
 
 
 def _focus_limits(core: CMMCorePlus) -> dict[str, tuple[float, float]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
+from faro.microscope.autofocus import Autofocus
 from faro.microscope.demands import check_exposure, needed
 from faro.microscope.exposure import Exposure
 from faro.microscope.levels import SUFFIX
@@ -19,7 +20,7 @@ from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.policy import EnginePolicy, RetryPolicy
 from faro.microscope.slm import SlmDriver
 from faro.microscope.turns import SlmTurns
-from faro.microscope.waiting import DeviceWaiter, Touched
+from faro.microscope.waiting import DeviceWaiter, Touched, whereabouts_um
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,8 +47,10 @@ class FaroEngine(MDAEngine):
 
     A setting that fails is tried again and then ends the run. A failed exposure is
     tried again and then reported with `on_missing`; no frame ever takes the place of
-    another. A mask is shown only after the SLM was blanked, and blanked again after
-    the exposure. Nothing is restored at the end: the session makes the sample dark.
+    another. So is an autofocus that failed, and with it all exposures at its position
+    until it succeeds. A mask is shown only after the SLM was blanked, and blanked
+    again after the exposure. Nothing is restored at the end: the session makes the
+    sample dark.
 
     The frame's metadata holds ``acquired_monotonic_s`` (`time.perf_counter` at the
     end of the exposure), ``acquired_wall_ns`` (UTC), ``runner_time_ms``,
@@ -85,6 +88,7 @@ class FaroEngine(MDAEngine):
         self.slm_turns = SlmTurns()
         self._slm = SlmDriver(core, self.policy, self._cancelled.wait)
         self._waiter = DeviceWaiter(core, self.policy, self._cancelled, clock)
+        self._focus = Autofocus(core, self.policy, self._cancelled, self._waiter)
         self._exposure = Exposure(core, self.policy, self._cancelled)
         self._forget()
 
@@ -92,7 +96,7 @@ class FaroEngine(MDAEngine):
         self._applied: tuple[str, str] | None = None
         self._devices_of: dict[tuple[str, str], frozenset[str]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
-        self._focus_shift_um: dict[int | None, float] = {}
+        self._focus.forget()
         self._autoshutter = False
 
     def begin(self, on_frame: FrameCallback, on_missing: MissingCallback) -> None:
@@ -162,10 +166,13 @@ class FaroEngine(MDAEngine):
         HardwareError
             If a setting failed at every try, or a device was not ready in time.
         SkipEvent
-            If the run was cancelled meanwhile; the event is reported as missing.
+            If the run was cancelled meanwhile, or the autofocus of this position
+            failed; the event is reported as missing.
         """
         self.before_event(event)
         self._skip_if_cancelled(event)
+        if not isinstance(event.action, HardwareAutofocus):
+            self._skip_if_unfocused(event)
         if event.slm_image is not None:
             self.slm_turns.take()
             self._slm.blank(self._slm.device(event.slm_image))
@@ -184,7 +191,8 @@ class FaroEngine(MDAEngine):
     def exec_event(self, event: MDAEvent) -> Iterator[Any]:
         """Take one frame and hand it over; yields None where there is none."""
         if isinstance(event.action, HardwareAutofocus):
-            self._autofocus(event, event.action)
+            if (failed := self._autofocus(event)) is not None:
+                self.on_missing(event, failed.cause)
             return
         if not isinstance(event.action, AcquireImage | None):
             problem = f"The event asks for the action {event.action!r}."
@@ -245,8 +253,7 @@ class FaroEngine(MDAEngine):
             touched.targets_um[label] = target
         if event.z_pos is not None and self.policy.drives_z:
             label = needed(core.getFocusDevice(), "focus drive", event)
-            shift_um = self._focus_shift_um.get(event.index.get("p"), 0.0)
-            z_um = float(event.z_pos) + shift_um
+            z_um = float(event.z_pos) + self._focus.shift_um(event)
             what = f"Moving {label!r} to {z_um} um"
             self._set(what, lambda: core.setPosition(label, z_um), moves)
             touched.devices.add(label)
@@ -285,21 +292,30 @@ class FaroEngine(MDAEngine):
             self._set(what, lambda: core.setExposure(exposure_ms))
             check_exposure(core.getExposure(), exposure_ms)
 
-    def _autofocus(self, event: MDAEvent, action: HardwareAutofocus) -> None:
-        core = self.mmcore
-        needed(core.getAutoFocusDevice(), "autofocus", event)
-        if action.autofocus_motor_offset is not None:
-            offset_um = float(action.autofocus_motor_offset)
-            what = f"Setting the autofocus offset {offset_um:g} um"
-            self._set(what, lambda: core.setAutoFocusOffset(offset_um))
-        before_um = core.getZPosition()
-        retry = RetryPolicy(max(1, action.max_retries), self.policy.settings.delay_s)
-        retry.attempt("The autofocus", core.fullFocus, self._cancelled.wait)
-        self._waiter.wait(Touched({core.getFocusDevice()}))
-        position = event.index.get("p")
-        moved_um = core.getZPosition() - before_um
-        shift_um = self._focus_shift_um.get(position, 0.0)
-        self._focus_shift_um[position] = shift_um + moved_um
+    def _autofocus(self, event: MDAEvent) -> MissedFrame | None:
+        """Focus; return why that failed at every try, None if it did not."""
+        failed: MissedFrame | None = None
+        try:
+            self._focus.run(event)
+        except MissedFrame as missed:
+            logger.warning("%s is out of focus: %s", dict(event.index), missed.cause)
+            failed = missed
+        if self.policy.reads_position:
+            self._read_position()
+        return failed
+
+    def _skip_if_unfocused(self, event: MDAEvent) -> None:
+        """Expose nothing where the autofocus failed; at another visit try it again."""
+        lost, shutter = self._focus.lost(event), self._shutter()
+        if lost is not None and shutter is not None:
+            self._close_shutter(shutter)
+        if (again := self._focus.again(event)) is not None:
+            self.setup_event(again)
+            self._autofocus(again)
+            lost = self._focus.lost(event)
+        if lost is not None:
+            self.on_missing(event, lost)
+            raise SkipEvent(reason=str(lost))
 
     # ----------------------------------------------------------------- exposure
 
@@ -376,16 +392,7 @@ class FaroEngine(MDAEngine):
         logger.info("shutter %r closed", label)
 
     def _read_position(self) -> None:
-        core = self.mmcore
-        x_um = y_um = z_um = None
-        try:
-            if core.getXYStageDevice():
-                x_um, y_um = core.getXYPosition()
-            if core.getFocusDevice():
-                z_um = core.getPosition()
-        except Exception as error:  # noqa: BLE001  a stage that cannot say where it is
-            logger.warning("The position could not be read: %s", error)
-        self._position_um = (x_um, y_um, z_um)
+        self._position_um = whereabouts_um(self.mmcore)
 
     def _skip_if_cancelled(self, event: MDAEvent) -> None:
         if self._cancelled.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faro.microscope.mmcore import CMMCorePlus
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -118,6 +122,19 @@ def position_um(core: CMMCorePlus, label: str) -> tuple[float, ...]:
         x_um, y_um = core.getXYPosition(label)
         return float(x_um), float(y_um)
     return (float(core.getPosition(label)),)
+
+
+def whereabouts_um(core: CMMCorePlus) -> tuple[float | None, ...]:
+    """Return stage (x, y, z), um; None for a stage that is not there, or cannot say."""
+    x_um = y_um = z_um = None
+    try:
+        if core.getXYStageDevice():
+            x_um, y_um = core.getXYPosition()
+        if core.getFocusDevice():
+            z_um = core.getPosition()
+    except Exception as error:  # noqa: BLE001  a stage that cannot say where it is
+        logger.warning("The position could not be read: %s", error)
+    return x_um, y_um, z_um
 
 
 def _look(ready: Callable[[], bool]) -> bool | str:

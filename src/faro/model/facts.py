@@ -48,6 +48,14 @@ class HardwareFacts:
         The ``optics`` with which the DMD was calibrated, as far as they are known.
     real_devices
         Whether the frames come from real devices, so that they cannot be made again.
+    properties
+        Label of each device to the names of its properties; empty if it is not said.
+    autofocus
+        The autofocus that is used where none is named, empty if there is none; None if
+        it is not said.
+    autofocus_names
+        Labels that an autofocus plan may name: autofocus devices, and stages, which
+        may be the motor of an offset.
     pace
         How much faster than planned events follow each other: 1 for a microscope, 2
         for a replay at double speed, infinite where frames are there at once.
@@ -69,6 +77,9 @@ class HardwareFacts:
     dmd_camera_shape: tuple[int, int] | None = None
     dmd_optics: Mapping[str, str] = field(default_factory=dict)
     real_devices: bool = False
+    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    autofocus: str | None = None
+    autofocus_names: tuple[str, ...] = ()
     pace: float = 1.0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import useq
 
 from faro.model import Decision
+from faro.run.assembler import AUTOFOCUS
 from faro.run.in_useq import exposure, slm_image
 from faro.run.recorder import mask_sha256
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AUTOFOCUS = -1
+NO_EXPOSURE = -1
 """Number of the events that are no exposures."""
 
 
@@ -235,7 +236,7 @@ class EventFeed:
             pos_name=event.pos_name,
             properties=list(event.properties) or None,
             action=action,
-            metadata={"faro": {"seq": AUTOFOCUS, "role": "autofocus", **facts}},
+            metadata={"faro": {"seq": NO_EXPOSURE, "role": AUTOFOCUS, **facts}},
         )
 
     def _send(

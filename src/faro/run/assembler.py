@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+AUTOFOCUS = "autofocus"
+"""Role of the events that are no exposures."""
 StackKey = tuple[int, int, FrameRole]
 
 
@@ -184,6 +186,10 @@ class Assembler:
 
     def missing(self, event: MDAEvent, error: Exception) -> None:
         """Record that an event gave no frame; its stack cannot be completed."""
+        facts = event.metadata.get("faro", {})
+        if facts.get("role") == AUTOFOCUS:
+            self._unfocused(facts["fov"], facts["timestep"], error)
+            return
         planned = self._planned(event)
         if planned is None:
             return
@@ -208,6 +214,13 @@ class Assembler:
         if planned.last:
             key = (planned.fov, planned.timestep, planned.role)
             self._finish(key, planned, self._clock.now_s())
+
+    def _unfocused(self, fov: int, timestep: int, error: Exception) -> None:
+        """Record that the autofocus failed; what follows there is missing."""
+        place = {"fov": fov, "timestep": timestep}
+        self._recorder.note("autofocus_failed", **place, reason=str(error))
+        failure = BackgroundError.of(error, stage="hardware", **place)
+        self._recorder.error(failure)
 
     def _planned(self, event: MDAEvent) -> PlannedEvent | None:
         facts = event.metadata.get("faro")

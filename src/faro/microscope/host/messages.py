@@ -308,6 +308,9 @@ class FactsNote(Schema):
     dmd_camera_shape: tuple[int, int] | None = None
     dmd_optics: dict[str, str] = Field(default_factory=dict)
     real_devices: bool = False
+    properties: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    autofocus: str | None = None
+    autofocus_names: tuple[str, ...] = ()
     pace: float = 1.0
 
     def facts(self) -> HardwareFacts:
