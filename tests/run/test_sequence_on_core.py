@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import useq
+from hypothesis import Phase, assume, given, settings
 
-from faro.experiment import PowerChannel, RTMSequence, combine
+from faro.experiment import PowerChannel, RTMSequence, combine, plan
 from faro.microscope import MMDemo
 from faro.run import Controller, ImageProcessingPipeline
 from faro.testing.memory import MemorySink
+from faro.testing.sequences import Vocabulary, Words, executable_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
+    from faro.experiment import PlannedEvent
     from faro.microscope.mmcore import CMMCorePlus
 
 LEVEL = ("Camera", "Gain")
@@ -62,8 +66,8 @@ class Diary:
             if name in KEPT:
                 key, value_of = KEPT[name]
                 state[key] = value_of(args)
-            elif name == "setProperty" and tuple(args[:2]) == LEVEL:
-                state["power"] = args[2]
+            elif name == "setProperty" and tuple(args[:2]) in PROPERTIES:
+                state[PROPERTIES[args[0], args[1]]] = float(args[2])
             elif name == "snapImage":
                 found.append(dict(state))
         return found
@@ -77,6 +81,7 @@ KEPT: dict[str, tuple[str, Callable[[list[Any]], Any]]] = {
     "setShutterOpen": ("opened", lambda args: args[-1]),
 }
 """Command to what it sets, and how that is read from its arguments."""
+PROPERTIES = {LEVEL: "power", ("Camera", "Offset"): "offset"}
 
 
 class EverywhereAtOnce:
@@ -193,6 +198,80 @@ def planes_of(stack: Any) -> list[float]:
         return [z + offset for offset in offsets for z in stack.z_um]
     base = stack.position_um[2] or 0.0
     return [base + offset for offset in offsets]
+
+
+DEMO = Vocabulary(
+    images=("Cy5", "DAPI", "Rhodamine"),
+    lights=("FITC", "Cy5"),
+    groups=(None, "Channel"),
+    powered=("Cy5", "FITC"),
+    optional=False,
+    longest=2,
+    properties=(("Camera", "Offset", "1"), ("Camera", "Offset", "2")),
+)
+"""What random sequences name on the demo microscope."""
+SEQUENCES = executable_words(DEMO)
+AS_DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Each try is a run; making a failing one smaller takes long."""
+
+
+@settings(max_examples=15, phases=AS_DRAWN)
+@given(SEQUENCES)
+def test_the_devices_do_what_is_planned(said: Words) -> None:
+    run_and_compare(said)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@settings(max_examples=200, phases=AS_DRAWN)
+@given(SEQUENCES)
+def test_the_devices_do_what_is_planned_many_times(said: Words) -> None:
+    run_and_compare(said)
+
+
+def run_and_compare(said: Words) -> None:
+    """Run a sequence without light at once, and hold each exposure against the plan."""
+    lit = {"stim_channels", "stim_frames", "stim_exposure"}
+    sequence = RTMSequence(**{key: said[key] for key in said if key not in lit})
+    if said["time_plan"] is not None:
+        at_once = {"interval": 0, "loops": sequence.n_timepoints}
+        sequence = sequence.replace(time_plan=at_once)
+    assume(all(event.channels for event in sequence))
+    planned = list(plan(sequence))
+    with (
+        PoweredDemo() as demo,
+        pytest.MonkeyPatch.context() as patch,
+        TemporaryDirectory() as folder,
+    ):
+        diary, sink = Diary(demo.mmc, patch), MemorySink(Path(folder))
+        summary = Controller(demo, writer=sink).run_experiment(sequence)
+    assert summary.completed, summary.reason
+    assert summary.n_errors == 0
+    done = [image for image in diary.images() if image["opened"]]
+    expected = list(planned_states(planned))
+    assert len(done) == len(expected)
+    for found, state in zip(done, expected, strict=True):
+        assert {key: found.get(key) for key in state} == state
+    assert closings(diary) == [not event.keep_shutter_open for event in planned]
+    focused = [line for line in diary.lines if line[0] == "fullFocus"]
+    assert len(focused) == sum(event.autofocus is not None for event in planned)
+
+
+def planned_states(planned: Iterable[PlannedEvent]) -> Iterator[dict[str, Any]]:
+    """Yield what is to be set at each exposure; None for what never was."""
+    state: dict[str, Any] = dict.fromkeys(("xy", "z", "offset"))
+    for event in planned:
+        x_um, y_um, z_um = event.position_um
+        z_um = event.focus_z_um if z_um is None and event.autofocus else z_um
+        state["xy"] = state["xy"] if x_um is None else (x_um, y_um)
+        state["z"] = state["z"] if z_um is None else z_um
+        state["channel"] = ("Channel", event.channel.config)
+        state["exposure"] = event.channel.exposure
+        for _, _, value in event.properties:
+            state["offset"] = float(value)
+        if event.channel.power is not None:
+            state["power"] = event.channel.power
+        yield dict(state)
 
 
 def test_power_and_group_reach_the_hardware_for_every_role(

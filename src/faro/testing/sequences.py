@@ -98,7 +98,7 @@ def channels(
         said: Words = {"config": name, "exposure": draw(st.integers(1, 9))}
         said["group"] = draw(st.sampled_from(words.groups))
         if name in words.powered:
-            said["power"] = draw(st.integers(0, 9))
+            said["power"] = draw(st.integers(0, 8))
         if words.optional:
             left_out = draw(st.sets(st.sampled_from(["exposure", "group", "power"])))
             said = {key: said[key] for key in said if key not in left_out}
