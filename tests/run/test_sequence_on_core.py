@@ -202,7 +202,7 @@ def planes_of(stack: Any) -> list[float]:
 
 DEMO = Vocabulary(
     images=("Cy5", "DAPI", "Rhodamine"),
-    lights=("FITC", "Cy5"),
+    lights=("FITC",),
     groups=(None, "Channel"),
     powered=("Cy5", "FITC"),
     optional=False,
