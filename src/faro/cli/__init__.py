@@ -150,6 +150,28 @@ def export(
 
 
 @app.command()
+def movie(  # noqa: PLR0913  the options of the command
+    directory: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the movies.")
+    ] = None,
+    position: Annotated[
+        list[int] | None,
+        typer.Option(help="Index of a position; give it again for more. Default: all."),
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Default: the first.")] = None,
+    fps: Annotated[float, typer.Option(min=0.1, help="Timepoints a second.")] = 8.0,
+    *,
+    gif: Annotated[bool, typer.Option("--gif", help="Write gif, not mp4.")] = False,
+    outlines: Annotated[bool, typer.Option(help="Draw cells and light.")] = True,
+) -> None:
+    """Write a movie of each position, with cells outlined and the light drawn in."""
+    options: dict[str, Any] = {"positions": position, "channel": channel, "fps": fps}
+    options |= {"gif": gif, "outlines": outlines}
+    _call("faro.cli.movies", "run_movie", directory, output, **options)
+
+
+@app.command()
 def devices(
     rig: Annotated[
         str | None, typer.Option(help="Name of a rig, or module:Class.")
