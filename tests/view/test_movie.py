@@ -75,7 +75,7 @@ def test_a_movie_shows_every_timepoint_with_cells_and_light(
 
 
 def test_the_speed_and_the_outlines_are_chosen(run: Run, tmp_path: Path) -> None:
-    look = MovieLook(channel="b", fps=2.0, side_px=240, outlines=False)
+    look = MovieLook(channel="b", rate_hz=2.0, side_px=240, outlines=False)
     path = write_movie(run, tmp_path / "b.mp4", 0, look)
     with av.open(str(path)) as container:
         assert float(container.streams.video[0].average_rate or 0) == 2.0

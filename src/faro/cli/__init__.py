@@ -166,7 +166,11 @@ def movie(  # noqa: PLR0913  the options of the command
     outlines: Annotated[bool, typer.Option(help="Draw cells and light.")] = True,
 ) -> None:
     """Write a movie of each position, with cells outlined and the light drawn in."""
-    options: dict[str, Any] = {"positions": position, "channel": channel, "fps": fps}
+    options: dict[str, Any] = {
+        "positions": position,
+        "channel": channel,
+        "rate_hz": fps,
+    }
     options |= {"gif": gif, "outlines": outlines}
     _call("faro.cli.movies", "run_movie", directory, output, **options)
 

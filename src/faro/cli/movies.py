@@ -19,7 +19,7 @@ def run_movie(  # noqa: PLR0913  the options of the command
     *,
     positions: list[int] | None,
     channel: str | None,
-    fps: float,
+    rate_hz: float,
     gif: bool,
     outlines: bool,
 ) -> int:
@@ -27,7 +27,7 @@ def run_movie(  # noqa: PLR0913  the options of the command
     run = open_run(directory)
     folder = output or Path(f"{run.path.name}-movies")
     folder.mkdir(parents=True, exist_ok=True)
-    look = MovieLook(channel, fps, outlines=outlines)
+    look = MovieLook(channel, rate_hz, outlines=outlines)
     for fov in positions or run.fovs:
         path = folder / f"p{fov:03d}{'.gif' if gif else '.mp4'}"
         console.print(str(write_movie(run, path, fov, look)), markup=False)

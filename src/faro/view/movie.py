@@ -45,7 +45,7 @@ class MovieLook:
     ----------
     channel
         What is shown; None for the first.
-    fps
+    rate_hz
         Timepoints a second.
     side_px
         Longer side of the picture.
@@ -54,7 +54,7 @@ class MovieLook:
     """
 
     channel: str | None = None
-    fps: float = 8.0
+    rate_hz: float = 8.0
     side_px: int = 720
     outlines: bool = True
 
@@ -90,7 +90,7 @@ def write_movie(run: Run, path: Path, fov: int, look: MovieLook | None = None) -
     write = _write_gif if path.suffix == ".gif" else _write_mp4
     hidden = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        write(hidden, pictures, look.fps)
+        write(hidden, pictures, look.rate_hz)
         hidden.replace(path)
     finally:
         hidden.unlink(missing_ok=True)
@@ -152,26 +152,26 @@ def _captioned(picture: Rgb, text: str) -> Rgb:
     return whole
 
 
-def _write_gif(path: Path, pictures: Iterator[Rgb], fps: float) -> None:
+def _write_gif(path: Path, pictures: Iterator[Rgb], rate_hz: float) -> None:
     """Write a gif; the palette is that of each picture."""
     images = [PilImage.fromarray(p).quantize(128) for p in pictures]
     images[0].save(
         path,
         save_all=True,
         append_images=images[1:],
-        duration=round(1000 / fps),
+        duration=round(1000 / rate_hz),
         loop=0,
     )
 
 
-def _write_mp4(path: Path, pictures: Iterator[Rgb], fps: float) -> None:
+def _write_mp4(path: Path, pictures: Iterator[Rgb], rate_hz: float) -> None:
     """Write an mp4 that browsers and office programs play."""
     try:
         import av  # noqa: PLC0415  optional
     except ImportError as error:
         library = "av"
         raise MissingExtraError(library, extra="movie") from error
-    first, rate = next(pictures), Fraction(fps).limit_denominator(1000)
+    first, rate = next(pictures), Fraction(rate_hz).limit_denominator(1000)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=rate)
         stream.height, stream.width = first.shape[:2]
