@@ -57,6 +57,14 @@ def press_ctrl_c() -> None:
         raise NotImplementedError(ELSEWHERE)
 
 
+def device_number(path: Path) -> str:
+    """Return the device that holds a path, as ``major:minor``."""
+    if sys.platform != "win32":
+        number = path.stat().st_dev
+        return f"{os.major(number)}:{os.minor(number)}"
+    raise NotImplementedError(ELSEWHERE)
+
+
 def open_terminal() -> tuple[int, int]:
     """Open a pseudo-terminal; return the descriptors of its keyboard and program."""
     if sys.platform != "win32":

@@ -7,7 +7,6 @@ slowed. Bytes that are not synced wait in memory and are not slowed either.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from faro.testing.killing import can_cut
+from faro.testing.posix import device_number
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -105,10 +105,7 @@ class SlowDisk:
         procs.write_text(f"{os.getpid()}\n", encoding="ascii")
 
     def _device(self) -> str:
-        number, said = self._path.stat().st_dev, ""
-        if sys.platform != "win32":
-            said = f"{os.major(number)}:{os.minor(number)}"
-        return said
+        return device_number(self._path)
 
 
 def _groups() -> _Groups | None:
