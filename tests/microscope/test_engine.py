@@ -80,6 +80,17 @@ def error_of(thread: RunThread) -> str:
     return str(thread.error)
 
 
+def missed_by(microscope: AbstractMicroscope, event: useq.MDAEvent) -> str:
+    """Return why an event gave no frame; the event after it gives one."""
+    seen = Seen(microscope)
+    after = event_of(index={"t": 9}, exposure=1)
+    assert run(microscope, [event, after]).error is None
+    assert [t for t, *_ in seen.frames] == [9]
+    ((_, error),) = seen.missing
+    assert isinstance(error, HardwareError)
+    return str(error)
+
+
 # ----------------------------------------------------------------------- C++ devices
 
 
@@ -103,26 +114,27 @@ def test_the_demo_camera_delivers_in_order_by_direct_call() -> None:
         assert demo.mmc.getCurrentConfig("Channel") == "FITC"
 
 
-def test_an_unknown_preset_ends_the_run_and_nothing_is_fired() -> None:
+def test_an_unknown_preset_costs_its_frame_and_no_other() -> None:
     with MMDemo() as demo:
-        seen = Seen(demo)
-        thread = run(demo, [event_of(channel="DAP1", exposure=1)])
-        assert "('Channel', 'DAP1') failed 3 times" in error_of(thread)
-        assert not seen.frames
+        event = event_of(index={"t": 0}, channel="DAP1", exposure=1)
+        assert "('Channel', 'DAP1') failed 3 times" in missed_by(demo, event)
+
+
+def test_a_property_that_is_refused_costs_its_frame() -> None:
+    with MMDemo() as demo:
+        setting = [("Camera", "Gian", 1)]
+        event = event_of(index={"t": 0}, properties=setting, exposure=1)
+        assert "Camera.Gian to 1" in missed_by(demo, event)
 
 
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        (
-            event_of(properties=[("Camera", "Gian", 1)], exposure=1),
-            "Camera.Gian to 1",
-        ),
         (event_of(exposure=1e9), "where 1e\\+09 ms were asked"),
         (event_of(exposure=1, slm_image={"data": True}), "no SLM"),
         (event_of(action=useq.CustomAction(name="dance")), "dance"),
     ],
-    ids=["property", "exposure", "no_slm", "custom_action"],
+    ids=["exposure", "no_slm", "custom_action"],
 )
 def test_what_cannot_be_done_is_an_error(event: useq.MDAEvent, message: str) -> None:
     with MMDemo() as demo:
@@ -226,7 +238,7 @@ def test_a_roi_is_set_and_a_wrong_one_refused(scope: Quick) -> None:
     seen = Seen(scope)
     assert run(scope, [image(0, roi=(4, 2, 10, 5))]).error is None
     assert seen.frames[0][1].shape == (5, 10)
-    message = error_of(run(scope, [image(1, roi=(0, 0, 9999, 5))]))
+    message = missed_by(scope, image(1, roi=(0, 0, 9999, 5)))
     assert "the camera ROI (0, 0, 9999, 5) failed" in message
 
 
@@ -292,8 +304,25 @@ def test_a_wrong_mask_is_never_shown(scope: Quick, mask: object, message: str) -
 
 def test_a_mask_that_cannot_be_shown_is_not_fired(scope: Quick) -> None:
     scope.faults.left["slm show 1200"] = 3
-    assert "Showing 'DMD' failed 3 times" in error_of(run(scope, [stim(0)]))
-    assert not scope.diary.of("snap", "shutter open")
+    assert "Showing 'DMD' failed 3 times" in missed_by(scope, stim(0))
+    lines = scope.diary.of("snap", "slm show", "shutter open")
+    assert lines.count("shutter open") == lines.count("snap") == 1
+    assert "slm show 1200" not in lines
+    assert "slm show 0" in lines[: lines.index("snap")]
+
+
+def test_a_shutter_that_does_not_open_costs_its_frame_and_stays_closed(
+    scope: Quick,
+) -> None:
+    scope.faults.left["shutter open"] = 6
+    assert "Opening the shutter" in missed_by(scope, image(0))
+    assert not scope.shutter.is_open
+
+
+def test_a_shutter_that_does_not_close_ends_the_run(scope: Quick) -> None:
+    scope.faults.left["shutter closed"] = 3
+    assert "Closing the shutter" in error_of(run(scope, [image(0), image(1)]))
+    assert not scope.shutter.is_open
 
 
 def test_a_transient_failure_is_tried_again(scope: Quick) -> None:
@@ -397,8 +426,13 @@ def test_a_device_that_is_busy_for_ever_is_named() -> None:
     rule = WaitPolicy(deadline_s=0.05)
     with rig_that_waits("XY", rule)() as scope:
         scope.stage.busy_for_ever = True
-        message = error_of(run(scope, [image(0)]))
-        assert "'XY' was not ready after 0.05 s" in message
+        seen = Seen(scope)
+        assert run(scope, [image(0)]).error is None
+        ((_, error),) = seen.missing
+        assert "'XY' was not ready after 0.05 s" in str(error)
+        scope.stage.busy_for_ever = False
+        assert run(scope, [image(1)]).error is None
+        assert [t for t, *_ in seen.frames] == [1]
 
 
 def test_a_stuck_busy_flag_can_be_skipped() -> None:
@@ -422,8 +456,9 @@ def test_a_stage_that_never_arrives_takes_no_picture() -> None:
     with rig_that_waits("XY", rule)() as scope:
         scope.stage.steps_late = 10**9
         seen = Seen(scope)
-        message = error_of(run(scope, [image(0, x_pos=100.0)]))
-        assert "waited for: position" in message
+        assert run(scope, [image(0, x_pos=100.0)]).error is None
+        ((_, error),) = seen.missing
+        assert "waited for: position" in str(error)
         assert not seen.frames
 
 

@@ -182,7 +182,7 @@ def test_every_stimulation_has_a_record_and_the_right_place(
     sink, dmd = MemorySink(tmp_path_factory.mktemp("late")), DMD(SHAPE, np.eye(3))
     microscope = CannedMicroscope(disc_frame, SHAPE, dmd=dmd, fail=fails)
     pipeline = ImageProcessingPipeline(segment_discs, stimulator=stimulate)
-    limits = RunLimits(late_mask=policy)
+    limits = RunLimits(late_mask=policy, max_missing_in_a_row=0)
     controller = Controller(microscope, pipeline, writer=sink, limits=limits)
     events = disc_sequence(6, 2, stim_frames=range(6))
     assert controller.run_experiment(events, stim_mode=mode).completed

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FOVS, TIMEPOINTS = 3, 3
 N_SHOTS = 2 * 2 * 5
+REF = FrameRole.REF
 
 
 def light_of(context: Any) -> Any:
@@ -120,7 +121,7 @@ class Assembly:
         if arrives:
             event: Any = type("Event", (), {})()
             event.metadata = {"faro": {"seq": self._seq}}
-            self.assembler.take(np.ones((4, 4), np.uint16), event, {})
+            self.assembler.frame(np.ones((4, 4), np.uint16), event, {})
 
 
 def shots(n: int) -> Iterator[PlannedEvent]:
@@ -142,14 +143,16 @@ def test_a_stack_whose_last_channel_never_comes_is_let_go_and_recorded(
 ) -> None:
     assembly = Assembly(sink)
     for planned in shots(50):
-        light = planned.role is FrameRole.STIM
-        assembly.send(planned, arrives=not (light and planned.last))
+        assembly.send(planned, arrives=planned.role is REF or not planned.last)
         assert assembly.assembler.n_unfinished <= 1
     assembly.assembler.close()
     assert assembly.assembler.n_unfinished == 0
     recorded = sink.kinds("stack_incomplete")
     assert len(recorded) == 100
-    assert {(r["role"], *r["channels"]) for r in recorded} == {("stim", LIGHT)}
+    assert {(r["role"], *r["channels"]) for r in recorded} == {("image", "A")}
+    assert assembly.recorder.finish({}, 5.0)
+    light = [s.channels for s, _ in sink.stacks if s.role is FrameRole.STIM]
+    assert light == [(LIGHT,)] * 100
 
 
 @given(missing=st.sets(st.integers(0, N_SHOTS - 1)))
@@ -164,14 +167,13 @@ def test_whatever_is_missing_nothing_stays_and_nothing_is_told_twice(
         assembly.send(shot, arrives=number not in missing)
     assembly.assembler.close()
     moments = [(p.fov, p.timestep, p.role) for p in planned]
-    # Of light, what came until its last frame is all there is.
-    lit = {m for n, m in enumerate(moments) if planned[n].last and n not in missing}
-    lit = {m for m in lit if m[2] is FrameRole.STIM}
+    seen = {m for n, m in enumerate(moments) if n not in missing}
+    # Of light, what came is all there is.
+    lit = {m for m in seen if m[2] is FrameRole.STIM}
     lost = {moments[number] for number in missing} - lit
     assert assembly.recorder.finish({}, 5.0)
     whole = {(s.fov, s.timestep, s.role) for s, _ in sink.stacks}
     assert whole == set(moments) - lost
-    seen = {m for n, m in enumerate(moments) if n not in missing}
     lines = sink.kinds("stack_incomplete")
     told = [(line["fov"], line["timestep"], line["role"]) for line in lines]
     assert sorted(told) == sorted((*m[:2], str(m[2])) for m in lost & seen)

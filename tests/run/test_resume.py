@@ -145,8 +145,10 @@ def same(one: Run, other: Run) -> None:
     [
         ("current", ("tracks",), 7),
         ("previous", ("image",), 5),
+        ("interleaved", ("tracks",), 4),
         pytest.param("previous", ("tracks",), 40, marks=pytest.mark.long),
         pytest.param("current", ("image",), 40, marks=pytest.mark.long),
+        pytest.param("interleaved", ("tracks",), 40, marks=pytest.mark.long),
     ],
 )
 def test_wherever_the_journal_ends_the_run_goes_on_from_there(

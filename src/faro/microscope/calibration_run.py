@@ -253,7 +253,13 @@ def frames_of(
     def take(pixels: PixelArray, _event: object, _facts: Mapping[str, Any]) -> None:
         frames.append(np.array(pixels))
 
+    missed: list[Exception] = []
+
+    def missing(_event: object, error: Exception) -> None:
+        missed.append(error)
+
     microscope.connect_frame(take)
+    microscope.connect_missing(missing)
     thread: RunThread | None = None
     ends_s = time.monotonic() + FRAME_DEADLINE_S * len(patterns)
     try:
@@ -263,9 +269,11 @@ def frames_of(
     finally:
         stop_taking(microscope, thread)
         microscope.disconnect_frame(take)
+        microscope.disconnect_missing(missing)
         microscope.go_dark("the calibration is done")
     if thread.error is not None or len(frames) != len(patterns):
-        why = f": {thread.error}" if thread.error else ""
+        error = thread.error or next(iter(missed), None)
+        why = f": {error}" if error else ""
         problem = f"{len(frames)} of {len(patterns)} calibration frames came{why}."
         raise HardwareError(problem, remedy="See the log for what the devices said.")
     return frames

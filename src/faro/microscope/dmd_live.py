@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import useq
 
 from faro.errors import ContractError, HardwareError
 from faro.microscope.calibration_run import FRAME_DEADLINE_S, conditions_of, stop_taking
+from faro.microscope.missed import DeviceFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from faro.model.frame import PixelArray
 
     Pattern = npt.NDArray[np.bool_]
+    Newest = queue.Queue[PixelArray | DeviceFailedError]
 
 TURN_S = 0.1
 
@@ -123,19 +126,18 @@ def live(
         problem = f"The pattern is {pattern.shape}, the DMD {shape} (Y, X)."
         raise ContractError(problem, remedy="Give a pattern in mirrors.")
     ended = threading.Event()
-    newest: queue.Queue[PixelArray] = queue.Queue(maxsize=1)
+    newest: Newest = queue.Queue(maxsize=1)
 
     def take(pixels: PixelArray, _event: object, _facts: Mapping[str, Any]) -> None:
-        while True:
-            try:
-                newest.put_nowait(np.array(pixels))
-            except queue.Full:
-                _drop_one(newest)
-            else:
-                return
+        _put(newest, np.array(pixels))
+
+    def missing(_event: object, error: Exception) -> None:
+        if isinstance(error, DeviceFailedError):
+            _put(newest, error)
 
     thread: RunThread | None = None
     microscope.connect_frame(take)
+    microscope.connect_missing(missing)
     try:
         thread = microscope.run_mda(_endless(microscope, channel, pattern, ended))
         while True:
@@ -145,25 +147,38 @@ def live(
         ended.set()
         stop_taking(microscope, thread)
         microscope.disconnect_frame(take)
+        microscope.disconnect_missing(missing)
         microscope.go_dark("nobody looks at the DMD any more")
 
 
-def _drop_one(newest: queue.Queue[PixelArray]) -> None:
-    try:
-        newest.get_nowait()
-    except queue.Empty:
-        return
+def _put(newest: Newest, what: PixelArray | DeviceFailedError) -> None:
+    """Put a frame (Y, X) or an error in the place of what was not taken yet."""
+    while True:
+        try:
+            newest.put_nowait(what)
+        except queue.Full:
+            with suppress(queue.Empty):
+                newest.get_nowait()
+        else:
+            return
 
 
-def _next(newest: queue.Queue[PixelArray], thread: RunThread) -> PixelArray:
+def _next(newest: Newest, thread: RunThread) -> PixelArray:
     """Return the next frame (Y, X); raises where none comes."""
+    failed: Exception | None = None
     for _ in range(round(FRAME_DEADLINE_S / TURN_S)):
         try:
-            return newest.get(timeout=TURN_S)
+            found = newest.get(timeout=TURN_S)
         except queue.Empty:
             if not thread.is_alive():
                 break
-    why = f": {thread.error}" if thread.error else ""
+            continue
+        if not isinstance(found, DeviceFailedError):
+            return found
+        failed = found
+        break
+    error = failed or thread.error
+    why = f": {error}" if error else ""
     problem = f"The camera gives no more frames{why}."
     raise HardwareError(problem, remedy="See the log for what the devices said.")
 

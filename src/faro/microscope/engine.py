@@ -15,7 +15,11 @@ from faro.microscope.autofocus import Autofocus
 from faro.microscope.demands import check_exposure, needed
 from faro.microscope.exposure import Exposure
 from faro.microscope.levels import SUFFIX
-from faro.microscope.missed import MissedFrame
+from faro.microscope.missed import (
+    DeviceFailedError,
+    MissedFrame,
+    missed_if_refused,
+)
 from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.policy import EnginePolicy, RetryPolicy
 from faro.microscope.slm import SlmDriver
@@ -45,12 +49,12 @@ def _ignore(*_: object) -> None:
 class FaroEngine(MDAEngine):
     """Carries out one event at a time, strictly.
 
-    A setting that fails is tried again and then ends the run. A failed exposure is
-    tried again and then reported with `on_missing`; no frame ever takes the place of
-    another. So is an autofocus that failed, and with it all exposures at its position
-    until it succeeds. A mask is shown only after the SLM was blanked, and blanked
-    again after the exposure. Nothing is restored at the end: the session makes the
-    sample dark.
+    A setting, an autofocus or an exposure that fails is tried again and then reported
+    with `on_missing`; no frame ever takes the place of another. After a failed
+    autofocus, so are all exposures at its position until it succeeds. What can never be
+    done, and light that cannot be switched off, end the run. A mask is shown only after
+    the SLM was blanked, and blanked again after the exposure. Nothing is restored at
+    the end: the session makes the sample dark.
 
     The frame's metadata holds ``acquired_monotonic_s`` (`time.perf_counter` at the
     end of the exposure), ``acquired_wall_ns`` (UTC), ``runner_time_ms``,
@@ -164,15 +168,27 @@ class FaroEngine(MDAEngine):
         Raises
         ------
         HardwareError
-            If a setting failed at every try, or a device was not ready in time.
+            If ``event`` asks for what can never be done.
         SkipEvent
-            If the run was cancelled meanwhile, or the autofocus of this position
-            failed; the event is reported as missing.
+            If the run was cancelled, a setting failed at every try, a device was not
+            ready in time, or the autofocus of this position failed; the event is
+            reported as missing.
         """
-        self.before_event(event)
+        try:
+            self.before_event(event)
+            self._skip_if_cancelled(event)
+            if not isinstance(event.action, HardwareAutofocus):
+                self._skip_if_unfocused(event)
+            self._prepare(event)
+        except DeviceFailedError as error:
+            self._applied = None
+            self.slm_turns.leave()
+            self._missed(event, error)
+            raise SkipEvent(reason=str(error)) from error
         self._skip_if_cancelled(event)
-        if not isinstance(event.action, HardwareAutofocus):
-            self._skip_if_unfocused(event)
+
+    def _prepare(self, event: MDAEvent) -> None:
+        """Set what ``event`` asks for, and load its mask."""
         if event.slm_image is not None:
             self.slm_turns.take()
             self._slm.blank(self._slm.device(event.slm_image))
@@ -186,7 +202,10 @@ class FaroEngine(MDAEngine):
             self._read_position()
         if event.slm_image is not None:
             self._slm_ms = self._slm.load(event.slm_image, event.exposure)
-        self._skip_if_cancelled(event)
+
+    def _missed(self, event: MDAEvent, error: HardwareError) -> None:
+        logger.warning("%s gives no frame: %s", dict(event.index), error)
+        self.on_missing(event, error)
 
     def exec_event(self, event: MDAEvent) -> Iterator[Any]:
         """Take one frame and hand it over; yields None where there is none."""
@@ -201,8 +220,7 @@ class FaroEngine(MDAEngine):
         try:
             pixels = self._expose(event, metadata)
         except MissedFrame as missed:
-            logger.warning("Frame %s is missing: %s", dict(event.index), missed.cause)
-            self.on_missing(event, missed.cause)
+            self._missed(event, missed.cause)
             yield None
             return
         event.metadata.pop("runner_t0", None)
@@ -221,8 +239,6 @@ class FaroEngine(MDAEngine):
             self.set_all(self.policy.between_runs)
         except Exception:
             logger.exception("The shutter, or between_runs, could not be set back.")
-
-    # ----------------------------------------------------------------- settings
 
     def set_all(self, settings: Iterable[tuple[str, str, str | float]]) -> None:
         """Set each (device, property, value); raises what fails at every try."""
@@ -310,14 +326,12 @@ class FaroEngine(MDAEngine):
         if lost is not None and shutter is not None:
             self._close_shutter(shutter)
         if (again := self._focus.again(event)) is not None:
-            self.setup_event(again)
+            self._prepare(again)
             self._autofocus(again)
             lost = self._focus.lost(event)
         if lost is not None:
             self.on_missing(event, lost)
             raise SkipEvent(reason=str(lost))
-
-    # ----------------------------------------------------------------- exposure
 
     def _expose(self, event: MDAEvent, metadata: Metadata) -> PixelArray:
         """Return a frame (Y, X), tried again where nothing was shone on purpose."""
@@ -343,7 +357,8 @@ class FaroEngine(MDAEngine):
         try:
             self._exposure.prepare(self.exposure_s)
             try:
-                self._switch_on(event, shutter)
+                with missed_if_refused():
+                    self._switch_on(event, shutter)
                 if slm is not None:
                     metadata["slm_displayed_monotonic_s"] = self._clock()
                     metadata["slm_exposure_ms"] = self._slm_ms

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
 
 from faro.errors import HardwareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class DeviceFailedError(HardwareError):
+    """A device refused at every try, or was not ready in time; a later try may do."""
 
 
 class MissedFrame(Exception):  # noqa: N818  caught by the engine, never an error
@@ -26,3 +34,12 @@ class MissedFrame(Exception):  # noqa: N818  caught by the engine, never an erro
         """Return one for a run that was cancelled meanwhile."""
         problem = "The run was cancelled before the frame was complete."
         return cls(HardwareError(problem, remedy=""))
+
+
+@contextmanager
+def missed_if_refused() -> Iterator[None]:
+    """Miss the frame where a device refuses inside the block."""
+    try:
+        yield
+    except DeviceFailedError as error:
+        raise MissedFrame(error) from error

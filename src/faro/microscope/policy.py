@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from faro.errors import HardwareError
+from faro.microscope.missed import DeviceFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ class RetryPolicy:
 
         Raises
         ------
-        HardwareError
+        DeviceFailedError
             If the last try failed too.
         """
         for left in range(self.tries - 1, -1, -1):
@@ -61,7 +62,7 @@ class RetryPolicy:
                 if left == 0:
                     problem = f"{what} failed {self.tries} times: {error}."
                     remedy = "Check the device, its cable and its limits."
-                    raise HardwareError(problem, remedy=remedy) from error
+                    raise DeviceFailedError(problem, remedy=remedy) from error
             pause(self.delay_s)
         problem = f"{what} was to be tried {self.tries} times."
         raise HardwareError(problem, remedy="Allow at least one try.")
@@ -87,7 +88,7 @@ class WaitPolicy:
         ``settle_s``. ``position``: the stage reads what it was sent to, whatever
         its busy flag says.
     deadline_s
-        Longest wait; HardwareError after that.
+        Longest wait; DeviceFailedError after that.
     poll_s
         Pause between two looks.
     settle_s

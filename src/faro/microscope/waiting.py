@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from faro.errors import HardwareError
+from faro.microscope.missed import DeviceFailedError
 from faro.microscope.mmcore import DeviceType, device_labels
 from faro.microscope.policy import EnginePolicy, Wait, WaitPolicy
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faro.microscope.mmcore import CMMCorePlus
-
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class DeviceWaiter:
 
         Raises
         ------
-        HardwareError
+        DeviceFailedError
             If a device is not ready at its deadline.
         """
         for label, rule in self._rules.items():
@@ -109,7 +108,7 @@ class DeviceWaiter:
                     f" (waited for: {rule.how}{f', {seen}' if seen else ''})."
                 )
                 remedy = "Check the device, or give it a WaitPolicy of its own."
-                raise HardwareError(problem, remedy=remedy)
+                raise DeviceFailedError(problem, remedy=remedy)
             self._cancelled.wait(rule.poll_s)
 
     def _distance_um(self, label: str, target_um: tuple[float, ...]) -> float:

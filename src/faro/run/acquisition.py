@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from faro.experiment import PlannedEvent
+    from faro.experiment.plan import PositionUm
     from faro.model import Stimulus
     from faro.protocols import Microscope
     from faro.run.assembler import Assembler
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from faro.run.clock import RunClock
     from faro.run.gate import Gate
     from faro.run.late import Substitutes
+    from faro.run.losses import Losses
     from faro.run.notices import Notices
     from faro.run.recorder import Recorder
 
@@ -51,6 +53,7 @@ class LoopParts:
     notices: Notices
     gate: Gate
     substitutes: Substitutes
+    losses: Losses
     mask_label: Callable[[str], str]
 
 
@@ -81,6 +84,8 @@ class EventFeed:
         self._mask_deadline_s = mask_deadline_s
         self._closed = threading.Event()
         self._seq = 0
+        self._place: PositionUm = (None, None, None)
+        self._properties: tuple[useq.PropertyTuple, ...] = ()
         self._timestep: int | None = None
         self._due: tuple[tuple[int, int], float] = ((-1, -1), 0.0)
         self.exhausted, self.lateness_s = False, 0.0
@@ -103,7 +108,7 @@ class EventFeed:
     def _run(self, planned: Iterable[PlannedEvent]) -> Iterator[useq.MDAEvent]:
         gate = self._parts.gate
         for said in planned:
-            if said.first and not gate.enter(said):
+            if (said.first or gate.halted) and not gate.enter(said):
                 return
             event = replace(said, planned_s=said.planned_s + gate.shift_s)
             if event.first:
@@ -239,10 +244,28 @@ class EventFeed:
             metadata={"faro": {"seq": NO_EXPOSURE, "role": AUTOFOCUS, **facts}},
         )
 
+    def _placed(self, event: PlannedEvent) -> PlannedEvent:
+        """Return ``event`` with its whole place where one before it failed.
+
+        Else what failed to move would be imaged, or lit, where it was before.
+        """
+        said, before = event.position_um, self._place
+        x_um, y_um, z_um = (
+            b if a is None else a for a, b in zip(said, before, strict=True)
+        )
+        self._place = (x_um, y_um, z_um)
+        self._properties = event.properties or self._properties
+        losses = self._parts.losses
+        astray, losses.astray = losses.astray, False
+        if not astray:
+            return event
+        return replace(event, position_um=self._place, properties=self._properties)
+
     def _send(
         self, event: PlannedEvent, image: useq.SLMImage | None = None
     ) -> useq.MDAEvent:
         """Return ``event`` in the words of useq and remember that it is under way."""
+        event = self._placed(event)
         self._seq += 1
         self._assembler.expect(self._seq, event)
         return exposure(event, self._parts.microscope, self._seq, image)

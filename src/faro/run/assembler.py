@@ -110,6 +110,7 @@ class Assembler:
         self._unfinished: dict[StackKey, dict[int, _Part]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
         self._last_s = 0.0
+        self._newest: PlannedEvent | None = None
         self._begun: dict[int, dict[str, float]] = {}
         self._acquired_s_of: dict[int, tuple[int, float]] = {}
 
@@ -128,11 +129,11 @@ class Assembler:
 
         Stacks of other moments that are not complete by now will not be any more.
         """
+        self._abandon(but=(event.fov, event.timestep, event.role))
         self._expected.clear()
         self._expected[seq] = event
         moved = zip(event.position_um, self._position_um, strict=True)
         self._position_um = tuple(b if a is None else a for a, b in moved)
-        self._abandon(but=(event.fov, event.timestep, event.role))
 
     def close(self) -> None:
         """Record what is not complete; nothing comes any more."""
@@ -140,11 +141,15 @@ class Assembler:
         self._abandon(ended=True)
 
     def _abandon(self, but: StackKey | None = None, *, ended: bool = False) -> None:
-        """Let go of the stacks of all moments but one, and record each."""
+        """Let go of the stacks of all moments but one: light is kept as it came."""
         for key in [key for key in self._unfinished if key != but]:
-            self._incomplete(key, self._unfinished.pop(key), ended=ended)
+            newest = self._newest
+            if newest is not None and newest.role is FrameRole.STIM:
+                self._finish(key, newest, self._last_s)
+            else:
+                self._incomplete(key, self._unfinished.pop(key), ended=ended)
 
-    def take(
+    def frame(
         self, pixels: PixelArray, event: MDAEvent, metadata: Mapping[str, Any]
     ) -> None:
         """Take one frame (Y, X) from the camera."""
@@ -152,6 +157,7 @@ class Assembler:
         if planned is None:
             return
         acquired_s = self._last_s = self._when_s(metadata)
+        self._newest = planned
         if planned.role is FrameRole.STIM:
             self._confirm(planned, acquired_s, metadata)
         key = (planned.fov, planned.timestep, planned.role)

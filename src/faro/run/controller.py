@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from faro.analysis import warm_up
 from faro.errors import RefusedError
-from faro.experiment import RTMSequence, waits
+from faro.experiment import RTMSequence
 from faro.run.enter_key import enter_resumes
 from faro.run.growing import GrowingPlan
 from faro.run.handle import RunHandle
@@ -362,7 +362,7 @@ class Controller(RunVerbs):
         events = opened.run.plan.events
         with ExitStack() as stack:
             stack.enter_context(self._progress(events, show=show))
-            if enter and any(wait.pause_before for wait in waits(events)):
+            if enter:
                 stack.enter_context(enter_resumes(opened.run.gate, self.notices))
             try:
                 summary = carry_out()

@@ -63,6 +63,8 @@ class Gate:
         By how much waits have moved the schedule.
     pace
         As in `faro.model.HardwareFacts`.
+    halted
+        Whether not even the rest of a position may be taken until `resume`.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Gate:
         self._changed = threading.Condition()
         self._closed = False
         self._asked = ""
+        self.halted = False
         self._doing = ""
         self._latest: datetime | None = None
         self.shift_s: Seconds = 0.0
@@ -101,6 +104,11 @@ class Gate:
             self._asked = self._asked or what_to_do
             self._changed.notify_all()
 
+    def halt(self, what_to_do: str) -> None:
+        """Let nothing through until `resume`, not even the rest of a position."""
+        self.halted = True
+        self.pause(what_to_do)
+
     def resume(self) -> None:
         """End a pause, or one that was asked for.
 
@@ -117,7 +125,7 @@ class Gate:
                     problem = f"The run is not paused, but {self._doing}."
                     remedy = "stop_run() ends it."
                 raise RunStateError(problem, remedy=remedy)
-            self._asked = ""
+            self._asked, self.halted = "", False
             self._changed.notify_all()
 
     def enter(self, event: PlannedEvent) -> bool:

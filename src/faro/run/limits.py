@@ -25,6 +25,10 @@ class RunLimits:
         it is given up, its thread is replaced, and nothing fires for that frame.
     max_failures_in_a_row
         Frames in a row on which a component fails that end the run; 0: never.
+    max_missing_in_a_row
+        Frames in a row that may be missing, each after the retries of the microscope;
+        then the camera or a stage counts as lost, and the run is paused, dark, until
+        it is resumed. 0: it is never paused.
     drain_deadline_s
         How long the end of a run waits for analysis and for writing.
     n_workers
@@ -47,6 +51,7 @@ class RunLimits:
     late_mask: WhenLate = "skip"
     step_deadline_s: float = 60.0
     max_failures_in_a_row: int = 0
+    max_missing_in_a_row: int = 3
     drain_deadline_s: float = 120.0
     n_workers: int = 2
     max_in_flight: int = 64

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faro import settings
 from faro.model import Decision, FrameRole
@@ -19,6 +18,7 @@ from faro.run.gate import Gate
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
 from faro.run.late import Substitutes
+from faro.run.losses import Losses
 from faro.run.recorder import Recorder
 from faro.run.recovery import Analysis, Recovery
 from faro.run.room import DiskRoom
@@ -26,13 +26,8 @@ from faro.run.summary import COMPLETED, RunProgress, RunSummary, plain
 from faro.run.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from useq import MDAEvent
-
     from faro.experiment import RTMEvent
     from faro.model import Stamps
-    from faro.model.frame import PixelArray
     from faro.protocols import Microscope, Sink
     from faro.run.growing import GrowingPlan
     from faro.run.limits import RunLimits
@@ -108,6 +103,7 @@ class OneRun:
         )
         self._room = None if sink is None else self._new_room(sink)
         self.gate = self._new_gate()
+        self._losses = Losses(limits.max_missing_in_a_row, self._lost)
         self._workers = Workers(limits.n_workers)
         self._analyst: Analyst | None = None
         self._lanes: Lanes[FrameJob, Segmented] | None = None
@@ -152,6 +148,15 @@ class OneRun:
         gate = Gate(self._clock, *parts, dark, self._lacking)
         gate.pace = self._microscope.facts().pace
         return gate
+
+    def _lost(self, n_missing: int, error: Exception) -> None:
+        """Pause at once, dark: the camera or a stage is lost."""
+        if self._stop_reason:
+            return
+        what = f"{n_missing} frames in a row are missing, the last: {error}"
+        logger.error(what)
+        self.recorder.note("hardware_lost", n_missing=n_missing, message=str(error))
+        self.gate.halt(f"{what} Mend the camera or the stage, then resume.")
 
     def _lacking(self) -> str:
         """Return what the next frames lack: room on the disk, or nothing."""
@@ -257,6 +262,7 @@ class OneRun:
             self._notices,
             self.gate,
             substitutes,
+            self._losses,
             lambda channel: self.plan.mask_labels[channel],
         )
         return EventFeed(self.plan, parts, assembler, self._limits.mask_deadline_s)
@@ -266,10 +272,11 @@ class OneRun:
     ) -> KeyboardInterrupt | None:
         """Have the microscope take all events; return the Ctrl-C that ended it."""
         microscope = self._microscope
-        take = partial(self._take, assembler)
         interrupted: KeyboardInterrupt | None = None
-        microscope.connect_frame(take)
-        microscope.connect_missing(assembler.missing)
+        listeners = assembler, self._losses
+        for one in listeners:
+            microscope.connect_frame(one.frame)
+            microscope.connect_missing(one.missing)
         try:
             self._begin()
             thread = microscope.run_mda(feed)
@@ -281,8 +288,9 @@ class OneRun:
                     self.stop("interrupted")
             self._acquisition_error = thread.error
         finally:
-            microscope.disconnect_frame(take)
-            microscope.disconnect_missing(assembler.missing)
+            for one in listeners:
+                microscope.disconnect_frame(one.frame)
+                microscope.disconnect_missing(one.missing)
             assembler.close()
             microscope.go_dark("the run ended")
         return interrupted
@@ -297,15 +305,6 @@ class OneRun:
             return
         self._clock.start()
         self.recorder.note("run_started", wall_ns=self._clock.wall_ns_at(0.0))
-
-    def _take(
-        self,
-        assembler: Assembler,
-        pixels: PixelArray,
-        event: MDAEvent,
-        metadata: Mapping[str, Any],
-    ) -> None:
-        assembler.take(pixels, event, metadata)
 
     def _deliver(self, moment: Moment, stamps: Stamps) -> None:
         """Give complete stacks to the analysis; blocks while too much is in flight."""
