@@ -12,7 +12,7 @@ from useq import AcquireImage, HardwareAutofocus
 
 from faro.errors import HardwareError
 from faro.microscope.autofocus import Autofocus
-from faro.microscope.demands import check_exposure, needed
+from faro.microscope.demands import check_exposure
 from faro.microscope.exposure import Exposure
 from faro.microscope.levels import SUFFIX
 from faro.microscope.missed import (
@@ -21,6 +21,7 @@ from faro.microscope.missed import (
     missed_if_refused,
 )
 from faro.microscope.mmcore import MDAEngine, SkipEvent
+from faro.microscope.moving import moves_of
 from faro.microscope.policy import EnginePolicy, RetryPolicy
 from faro.microscope.slm import SlmDriver
 from faro.microscope.turns import SlmTurns
@@ -254,26 +255,9 @@ class FaroEngine(MDAEngine):
         (retry or self.policy.settings).attempt(what, action, self._cancelled.wait)
 
     def _move(self, event: MDAEvent, touched: Touched) -> None:
-        core, moves = self.mmcore, self.policy.moves
-        if event.x_pos is not None or event.y_pos is not None:
-            label = needed(core.getXYStageDevice(), "XY stage", event)
-            x_um, y_um = event.x_pos, event.y_pos
-            if x_um is None or y_um is None:
-                here_x, here_y = core.getXYPosition(label)
-                x_um = here_x if x_um is None else x_um
-                y_um = here_y if y_um is None else y_um
-            target = (float(x_um), float(y_um))
-            what = f"Moving {label!r} to {target} um"
-            self._set(what, lambda: core.setXYPosition(label, *target), moves)
-            touched.devices.add(label)
-            touched.targets_um[label] = target
-        if event.z_pos is not None and self.policy.drives_z:
-            label = needed(core.getFocusDevice(), "focus drive", event)
-            z_um = float(event.z_pos) + self._focus.shift_um(event)
-            what = f"Moving {label!r} to {z_um} um"
-            self._set(what, lambda: core.setPosition(label, z_um), moves)
-            touched.devices.add(label)
-            touched.targets_um[label] = (z_um,)
+        shift_um = self._focus.shift_um(event) if self.policy.drives_z else None
+        for what, move in moves_of(self.mmcore, event, shift_um, touched):
+            self._set(what, move, self.policy.moves)
 
     def _set_channel(self, event: MDAEvent, touched: Touched) -> None:
         if event.channel is None:
