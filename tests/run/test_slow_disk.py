@@ -47,7 +47,7 @@ def light_all(context: StimulationContext) -> Any:
 
 def run(microscope: CannedMicroscope, sink: MemorySink, **limits: Any) -> Any:
     pipeline = ImageProcessingPipeline(segment_discs, stimulator=light_all)
-    bound = {"max_unwritten_mb": 4.5 * STACK_BYTES / 1e6, **limits}
+    bound = {"max_unwritten_mb": 4.5 * STACK_BYTES / 1e6, "settle_s": 0.0, **limits}
     controller = Controller(
         microscope, pipeline, writer=sink, limits=RunLimits(**bound)
     )
@@ -140,3 +140,26 @@ def test_a_file_declares_what_happens(
     good = {"limits": {"when_disk_is_slow": "stop", "max_unwritten_mb": 64}}
     _, problems = examine(good, tmp_path / "experiment.toml")
     assert not [p for p in problems if p.where.startswith("limits")]
+
+
+def test_a_position_waits_for_the_pixels_of_the_one_before(
+    microscope: CannedMicroscope, tmp_path: Path
+) -> None:
+    sink, unstored = SlowSink(tmp_path, seconds=0.01), []
+    pipeline = ImageProcessingPipeline(segment_discs, stimulator=light_all)
+    controller = Controller(
+        microscope, pipeline, writer=sink, limits=RunLimits(settle_s=5.0)
+    )
+    taken = 0
+
+    def count(_pixels: object, event: Any, _metadata: object) -> None:
+        nonlocal taken
+        facts = event.metadata["faro"]
+        if (facts["role"], facts["channel"]) == ("image", "miRFP"):
+            stored = sum(s.role is FrameRole.IMAGE for s, _ in sink.stacks)
+            unstored.append(taken - stored)
+            taken += 1
+
+    microscope.connect_frame(count)
+    assert controller.run_experiment(disc_sequence(12, 2)).completed
+    assert set(unstored) == {0}

@@ -55,6 +55,7 @@ class LoopParts:
     substitutes: Substitutes
     losses: Losses
     mask_label: Callable[[str], str]
+    settle_s: float
 
 
 class EventFeed:
@@ -112,6 +113,7 @@ class EventFeed:
                 return
             event = replace(said, planned_s=said.planned_s + gate.shift_s)
             if event.first:
+                self._parts.recorder.settle(self._parts.settle_s)
                 self._begin(event)
             if event.autofocus is not None:
                 yield self._focusing(event, event.autofocus)

@@ -10,6 +10,7 @@ from faro.errors import HardwareError
 from faro.model import FrameRole, Stack, Stamps
 from faro.model.frame import Z_AXIS_NDIM
 from faro.run.buffers import StackBuffers
+from faro.run.in_useq import PAST
 from faro.run.jobs import BackgroundError
 from faro.run.moments import Moment
 
@@ -231,7 +232,7 @@ class Assembler:
     def _planned(self, event: MDAEvent) -> PlannedEvent | None:
         facts = event.metadata.get("faro")
         planned = self._expected.get(facts["seq"]) if facts else None
-        if planned is None:
+        if planned is None and not (facts and facts["seq"] == PAST):
             logger.warning("A frame arrived that this run did not ask for: %s", event)
         return planned
 

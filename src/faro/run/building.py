@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 
     from faro.storage.writer import RunWriter
 
-MAY_BE_ZERO = frozenset({"max_failures_in_a_row", "max_missing_in_a_row"})
+MAY_BE_ZERO = frozenset(
+    {"max_failures_in_a_row", "max_missing_in_a_row", "settle_s"}
+)
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
 SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
 LIGHTS = "stimulators"

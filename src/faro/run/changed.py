@@ -37,8 +37,10 @@ def changes(run: Run, described: Mapping[str, Any]) -> list[Problem]:
     """
     then, now = run.info.get("description", {}), plain(described)
     found: list[Problem] = []
+    said = dict(now)
+    said["limits"] = {k: v for k, v in now["limits"].items() if k in then["limits"]}
     for part in COMPARED:
-        found += _differences(part, _lasting(then.get(part)), _lasting(now.get(part)))
+        found += _differences(part, _lasting(then.get(part)), _lasting(said.get(part)))
     if (recorded := sources_of(run)) is not None:
         found += _modules(recorded, plain(sources(now)), json.dumps(then))
         found += _files(recorded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import useq
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from faro.experiment import PlannedEvent
     from faro.model import Stimulus
     from faro.protocols import MaskWarp, Microscope
+
+PAST: Final = -2
+"""Number of the events that belong to the past: their frames are none of the run."""
 
 
 def exposure(

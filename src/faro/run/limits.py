@@ -23,6 +23,10 @@ class RunLimits:
     step_deadline_s
         How long the segmentation of a stack, or all that follows it, may take; then
         it is given up, its thread is replaced, and nothing fires for that frame.
+    settle_s
+        How long a position waits for the pixels of the one before to be stored, so
+        that at most one is taken again after a kill. A disk that is slower is not
+        waited for, nor pixels whose mask is still computed. 0: nobody waits.
     max_failures_in_a_row
         Frames in a row on which a component fails that end the run; 0: never.
     max_missing_in_a_row
@@ -50,6 +54,7 @@ class RunLimits:
     mask_deadline_s: float = 30.0
     late_mask: WhenLate = "skip"
     step_deadline_s: float = 60.0
+    settle_s: float = 0.05
     max_failures_in_a_row: int = 0
     max_missing_in_a_row: int = 3
     drain_deadline_s: float = 120.0

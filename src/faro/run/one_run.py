@@ -26,6 +26,10 @@ from faro.run.summary import COMPLETED, RunProgress, RunSummary, plain
 from faro.run.workers import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from useq import MDAEvent
+
     from faro.experiment import RTMEvent
     from faro.model import Stamps
     from faro.protocols import Microscope, Sink
@@ -264,6 +268,7 @@ class OneRun:
             substitutes,
             self._losses,
             lambda channel: self.plan.mask_labels[channel],
+            self._limits.settle_s,
         )
         return EventFeed(self.plan, parts, assembler, self._limits.mask_deadline_s)
 
@@ -279,7 +284,10 @@ class OneRun:
             microscope.connect_missing(one.missing)
         try:
             self._begin()
-            thread = microscope.run_mda(feed)
+            events: Iterator[MDAEvent] = feed
+            if self._recovery is not None:
+                events = self._recovery.relived(feed)
+            thread = microscope.run_mda(events)
             while thread.is_alive():
                 try:
                     thread.join(WAKE_S)

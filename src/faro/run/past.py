@@ -78,12 +78,13 @@ class Past:
     def unfinished(self) -> list[Line]:
         """Return the lines of images whose moment is taken again, to be set aside."""
         again = {(s.fov, s.timestep) for s in self.left if s.role is FrameRole.IMAGE}
+        again &= self.so_far.places
         return [
             line
-            for line in self.run.journal
+            for line in (self.run.journal if again else ())
             if line["kind"] == "frame"
             and line["role"] == str(FrameRole.IMAGE)
-            and (line["fov"], line["timestep"]) in again & self.so_far.places
+            and (line["fov"], line["timestep"]) in again
         ]
 
     def moment(self, event: RTMEvent) -> Moment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from faro.model import FrameRole
@@ -63,6 +64,8 @@ class Recorder:
         self._undecided = undecided
         self._storage_failed = self._sync_queued = False
         self._told = SoFar()
+        self._written = threading.Condition()
+        self._unwritten: Counter[tuple[int, int]] = Counter()
         self._made: dict[tuple[int, int], set[str]] = {}
         self.errors: list[BackgroundError] = []
         self.counts: dict[str, int] = {}
@@ -148,14 +151,42 @@ class Recorder:
         if sink is None:
             return
         waits = stack.role is FrameRole.IMAGE
+
+        def store() -> None:
+            try:
+                sink.store_stack(stack, facts)
+            finally:
+                with self._written:
+                    self._unwritten[frame] -= waits
+                    self._unwritten += Counter()
+                    self._written.notify_all()
+
+        with self._written:
+            self._unwritten[frame] += waits
         self._writer.put(
             WritingJob(
                 stack.pixels.nbytes,
-                lambda: sink.store_stack(stack, facts),
+                store,
                 _lane_of(stack),
                 (lambda: not self._undecided(*frame)) if waits else None,
             )
         )
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until the images of the frame before are stored; tell whether they are.
+
+        Those whose mask is still being computed are not waited for: pixels come after
+        the mask. Where more than one frame is behind, the disk is slow: what happens
+        then is a matter of the policy.
+        """
+
+        def behind() -> int:
+            return sum(not self._undecided(*frame) for frame in list(self._unwritten))
+
+        with self._written:
+            if behind() > 1:
+                return False
+            return self._written.wait_for(lambda: not behind(), timeout_s)
 
     def labels(
         self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]

@@ -8,7 +8,6 @@ possibly fired.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ from faro.errors import FaroError
 from faro.experiment.waiting import wait_of
 from faro.model import Decision, FrameRole, Stamps, Stimulus
 from faro.run.gate import shift_by
-from faro.run.in_useq import exposure, slm_image
+from faro.run.in_useq import PAST, exposure, slm_image
 from faro.run.jobs import BackgroundError, FrameJob
 from faro.run.recorder import ROWS, mask_sha256
+from faro.run.reliving import Reliving
 from faro.storage.kept import kept_mask, state_of
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.recorder import Recorder
     from faro.run.so_far import Light
-
-logger = logging.getLogger(__name__)
 
 NO_DECISION = "failed: the decision was lost when the run was ended"
 READ_OUT_LOST = "its read-out was lost when the run was ended"
@@ -115,8 +113,6 @@ class Recovery:
             self._analyse(self._analysis, timeout_s)
         self._decide()
         self._restore_masks()
-        if "simulation" in self._microscope.describe():
-            self._relive()
 
     def begin(self, gate: Gate) -> None:
         """Let the schedule go on as the clock policy says."""
@@ -269,18 +265,14 @@ class Recovery:
         restored = self._masks.get((line["fov"], line["timestep"], line["channel"]))
         return restored or self._past.mask(line)
 
-    def _relive(self) -> None:
-        """Give a simulated sample, made anew, all the light that it had.
-
-        What was armed counts as fired: the sample has no other past.
-        """
-        events = list(self._lights())
-        if events:
-            logger.info("The simulated sample is given its %d lights.", len(events))
-            thread = self._microscope.run_mda(iter(events))
-            thread.join()
-            if thread.error is not None:
-                raise thread.error
+    def relived(self, events: Iterator[MDAEvent]) -> Iterator[MDAEvent]:
+        """Return ``events``, with the past light of a sample that is made anew."""
+        if "simulation" not in self._microscope.describe():
+            return events
+        order: dict[tuple[int, int], int] = {}
+        for step in self._past.steps:
+            order.setdefault((step.fov, step.timestep), len(order))
+        return Reliving(events, self._lights(), order)
 
     def _lights(self) -> Iterator[MDAEvent]:
         """Yield the stimulations of the past, at the times that were planned then."""
@@ -295,7 +287,7 @@ class Recovery:
             if event.x_pos is not None
         }
         microscope = self._microscope
-        for seq, line in enumerate(self._past.so_far.light_lines):
+        for line in self._past.so_far.light_lines:
             step = steps.get((line["fov"], line["timestep"], line["channel"]))
             stimulus = self._stimulus_of(line)
             if step is None or stimulus is None:
@@ -307,4 +299,4 @@ class Recovery:
                 planned_s=step.planned_s + line["shift_s"],
             )
             image = slm_image(stimulus, microscope.dmd, step.channel.exposure)
-            yield exposure(placed, microscope, seq, image)
+            yield exposure(placed, microscope, PAST, image)

@@ -50,6 +50,8 @@ class SoFar:
         Rows of the cell table.
     channels
         (fov, timestep, role) to the channels that are stored.
+    places
+        The (fov, timestep) of which imaging frames are stored.
     missed
         (fov, timestep, role) of frames that the camera did not give.
     lights
@@ -74,6 +76,7 @@ class SoFar:
     channels: dict[tuple[int, int, str], set[str]] = field(
         default_factory=lambda: defaultdict(set)
     )
+    places: set[Place] = field(default_factory=set)
     missed: set[tuple[int, int, str]] = field(default_factory=set)
     lights: dict[Light, str] = field(default_factory=dict)
     light_lines: list[Line] = field(default_factory=list)
@@ -92,12 +95,6 @@ class SoFar:
         """Return whether images of ``channels`` need not be taken (again)."""
         missed = (fov, timestep, str(role)) in self.missed
         return missed or channels <= self.stored(fov, timestep, role)
-
-    @property
-    def places(self) -> set[Place]:
-        """The (fov, timestep) of which imaging frames are stored."""
-        image = str(FrameRole.IMAGE)
-        return {(fov, t) for fov, t, role in self.channels if role == image}
 
     @property
     def unconfirmed(self) -> list[Light]:
@@ -130,6 +127,8 @@ def _take_light(so_far: SoFar, kind: str, line: Mapping[str, Any]) -> None:
 
 def _take_frame(so_far: SoFar, line: Mapping[str, Any]) -> None:
     so_far.channels[_moment(line)].update(line["channels"])
+    if line["role"] == FrameRole.IMAGE:
+        so_far.places.add((line["fov"], line["timestep"]))
     so_far.counts[f"stacks_{line['role']}"] += 1
     so_far.last_s = max(so_far.last_s, line.get("acquired_s") or 0.0)
 
@@ -138,6 +137,8 @@ def _take_lost(so_far: SoFar, line: Mapping[str, Any]) -> None:
     """Forget a frame that is to be taken again; one that was lost is over."""
     if line.get("again"):
         so_far.channels.pop(_moment(line), None)
+        if line["role"] == FrameRole.IMAGE:
+            so_far.places.discard((line["fov"], line["timestep"]))
 
 
 def _take_missing(so_far: SoFar, line: Mapping[str, Any]) -> None:

@@ -9,20 +9,20 @@ from faro.storage.cellread import open_segments
 from faro.storage.checking import stray_files
 from faro.storage.mending import cut, set_aside
 from faro.storage.places import Places
-from faro.storage.reader import open_own_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from faro.storage.journal import Journal
     from faro.storage.layout import RunLayout
+    from faro.storage.reader import Run
     from faro.storage.told import Told
 
 
 AGAIN: Final = "not all of its moment was stored; it is taken again"
 
 
-def cleared(layout: RunLayout, told: Told) -> Iterator[str]:
+def cleared(layout: RunLayout, run: Run, told: Told) -> Iterator[str]:
     """Remove what the journal does not tell of; yield what was done, in words.
 
     Raises
@@ -30,7 +30,6 @@ def cleared(layout: RunLayout, told: Told) -> Iterator[str]:
     StorageError
         If something is missing that it tells of, or the run was packed.
     """
-    run = open_own_run(layout.path)
     if any(line["kind"] == "packed" for line in run.journal):
         problem = f"{layout.path} was packed: several timepoints share a file."
         raise StorageError(problem, remedy="Begin a new run.")
@@ -43,10 +42,13 @@ def cleared(layout: RunLayout, told: Told) -> Iterator[str]:
 
 
 def given_up(
-    layout: RunLayout, journal: Journal, lines: Iterable[Mapping[str, Any]]
+    layout: RunLayout,
+    run: Run,
+    journal: Journal,
+    lines: Iterable[Mapping[str, Any]],
 ) -> Iterator[str]:
     """Set aside stacks whose moment is taken again, and record that; yield words."""
-    places = Places(open_own_run(layout.path))
+    places = Places(run)
     for line in lines:
         facts = {k: line[k] for k in ("fov", "timestep", "role", "series")}
         journal.append("frame_lost", **facts, what=AGAIN, again=True)

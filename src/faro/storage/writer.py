@@ -168,7 +168,8 @@ class RunWriter(ABC):
             If there is no run, another process writes it, or something is missing that
             was acknowledged.
         """
-        from faro.storage.reopening import cleared, given_up  # noqa: PLC0415  slow to load
+        from faro.storage.reader import open_own_run  # noqa: PLC0415  slow to load
+        from faro.storage.reopening import cleared, given_up  # noqa: PLC0415
 
         layout = self._layout
         info = read_document(layout.run_json)
@@ -176,9 +177,10 @@ class RunWriter(ABC):
         try:
             self._durability = info["durability"]
             journal = Journal(layout.journal, self._durability)
-            done = list(given_up(layout, journal, again))
-            told = told_by(JournalReader(layout.journal).lines())
-            done += cleared(layout, told)
+            run = open_own_run(layout.path)
+            done = list(given_up(layout, run, journal, again))
+            told = told_by(run.journal)
+            done += cleared(layout, run, told)
             if not layout.sources.exists():
                 write_provenance(layout, info, self._texts)
             needs, run_uuid = needs_from(info["needs"]), info["uuid"]
