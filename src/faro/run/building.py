@@ -43,9 +43,7 @@ if TYPE_CHECKING:
 
     from faro.storage.writer import RunWriter
 
-MAY_BE_ZERO = frozenset(
-    {"max_failures_in_a_row", "max_missing_in_a_row", "settle_s"}
-)
+MAY_BE_ZERO = frozenset({"max_failures_in_a_row", "max_missing_in_a_row", "settle_s"})
 LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
 SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
 LIGHTS = "stimulators"
