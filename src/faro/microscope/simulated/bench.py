@@ -37,7 +37,9 @@ STAINS: dict[tuple[str, str], Stain] = {
     ("Green", "mScarlet3"): "reporter",
 }
 """Light line and filter to what they show."""
-FILTERS = ("miRFP", "mScarlet3", "CyanStim")
+FILTERS = ("miRFP", "mScarlet3", "CyanStim", "RedStim")
+CONTROL_FILTER = "RedStim"
+"""With it, light of any other line goes through the SLM; cells do not answer to it."""
 
 
 class BenchSettings(Schema):
@@ -199,8 +201,8 @@ class Bench:
     def expose(self, exposure_ms: float) -> npt.NDArray[np.uint16]:
         """Expose the camera: return the frame (Y, X) uint16, and let light act.
 
-        Cells see light only if the shutter is open, the stimulation line is on with a
-        level above 0, and the SLM shows a pattern; it acts before the next step of
+        Cells answer to light only if the shutter is open, the stimulation line is on
+        with a level above 0, and the SLM shows a pattern; it acts before the next step of
         their life, so that a frame never shows its own light.
         """
         with self._lock:
@@ -220,7 +222,9 @@ class Bench:
         if not light.shutter_open or level == 0.0:
             return np.zeros(view.shape, np.float32)
         if light.line == STIMULATION_LINE:
-            return self._stimulate(view, level * self._lit_ms(exposure_ms))
+            self._stimulate(view, level * self._lit_ms(exposure_ms))
+        if light.line == STIMULATION_LINE or light.filter == CONTROL_FILTER:
+            return self._glow(view, level * self._lit_ms(exposure_ms))
         stain = STAINS.get((light.line, light.filter))
         picture = np.zeros(view.shape, np.float32)
         if stain is not None:
@@ -230,8 +234,8 @@ class Bench:
             picture = optics.blurred(picture, light.z_um, view.pixel_size_um)
         return optics.exposed(picture, level * exposure_ms)
 
-    def _stimulate(self, view: Field, light_ms: float) -> npt.NDArray[np.float32]:
-        """Shine the SLM's pattern; return the photons (Y, X) that come back."""
+    def _stimulate(self, view: Field, light_ms: float) -> None:
+        """Shine the SLM's pattern on the cells."""
         projector, pattern = self.projector, self.light.pattern
 
         def light_at(x_um: Floats, y_um: Floats) -> Floats:
@@ -240,7 +244,11 @@ class Bench:
 
         if pattern.any():
             self.world.expose(projector.reach(view), self._cell_s(), light_at)
-        seen = projector.light(pattern, self._camera_indices).astype(np.float32)
+
+    def _glow(self, view: Field, light_ms: float) -> npt.NDArray[np.float32]:
+        """Return the photons (Y, X) that come back from the SLM's pattern."""
+        pattern = self.light.pattern
+        seen = self.projector.light(pattern, self._camera_indices).astype(np.float32)
         glow = self.optics.blurred(seen, self.light.z_um, view.pixel_size_um)
         return glow * np.float32(self.optics.settings.glow_per_ms * light_ms)
 

@@ -69,8 +69,10 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
 
     Channels (group ``Channel``): ``miRFP`` shows nuclei, ``mScarlet3`` an ERK
     translocation reporter, ``CyanStim`` is the stimulation light through the DMD, its
-    power ``LED.Cyan_Level`` in percent. Cells are found at every stage position. They
-    live by planned times: runs under different load give equal frames.
+    power ``LED.Cyan_Level`` in percent. ``RedStim`` (``LED.Red_Level``) goes through the
+    DMD as well, and cells do not answer to it: a control. Cells are found at every
+    stage position. They live by planned times: runs under different load give equal
+    frames.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
     EXCLUSIVE: ClassVar[bool] = False
     PYTHON_DEVICES: ClassVar[bool] = True
     POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = MappingProxyType(
-        {"CyanStim": ("LED", "Cyan_Level")}
+        {"CyanStim": ("LED", "Cyan_Level"), "RedStim": ("LED", "Red_Level")}
     )
 
     def __init__(  # noqa: PLR0913  keyword-only, one per property of the rig
