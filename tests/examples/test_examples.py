@@ -49,6 +49,7 @@ EXPECTED = {
     "store_as_ome_zarr": (12, 0),
     "store_as_plate": (24, 0),
     "store_as_tiff": (12, 0),
+    "two_lights": (16, 24),
 }
 SMALLER = {"dose_ramp": {"rows": 1, "columns": 1}}
 """What is changed so that the example is done in seconds; the whole runs as well."""

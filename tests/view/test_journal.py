@@ -47,16 +47,23 @@ def test_light_counts_what_fired_and_why_the_rest_did_not() -> None:
     light = told.light_of(
         [
             line("stim_armed", fov=0, timestep=3, from_timestep=2),
-            line("stim_armed", fov=1, timestep=4, whole_field=True),
+            line("stim_armed", fov=1, timestep=4, channel="B", whole_field=True),
+            line("stim_armed", fov=1, timestep=4, channel="A", mask_label="mask_A"),
+            line("stim_armed", fov=1, timestep=5, channel="A", mask_label="mask_A"),
             line("stim_confirmed", fov=0, timestep=3),
+            line("stim_confirmed", fov=1, timestep=4, channel="B"),
+            line("stim_confirmed", fov=1, timestep=4, channel="A"),
             line("stim_skipped", fov=1, timestep=3, reason="late"),
             line("stim_skipped", fov=2, timestep=3, reason="late"),
         ]
     )
-    assert light.fired == ((0, 3),)
+    assert light.fired == ((0, 3), (1, 4), (1, 4))
     assert light.skipped == {"late": 2}
     assert light.n_skipped == 2
-    assert light.whole_field == {(1, 4)}
+    assert light.shone[0, 3] == (told.Shone("", "stim_mask"),)
+    assert light.shone[1, 4] == (told.Shone("B", None), told.Shone("A", "mask_A"))
+    assert (1, 5) not in light.shone
+    assert light.channels == ("", "B", "A")
     assert light.first_from == 2
 
 

@@ -69,7 +69,7 @@ def test_a_movie_shows_every_timepoint_with_cells_and_light(
     assert all(n % 2 == 0 for n in shown[0].shape[:2])
     for t, picture in enumerate(shown):
         assert (near(picture, OUTLINE) > 200) == (t != GONE)
-        assert (near(picture, LIT) > 200) == (t == LIT_AT)
+        assert (near(picture, LIT["blue"]) > 200) == (t == LIT_AT)
     body = shown[GONE][:-40]
     assert body.max() < 40
 

@@ -29,16 +29,30 @@ def test_outlines_lie_over_light() -> None:
     grey = np.full((8, 8), 50, np.uint8)
     mask = np.zeros((8, 8), np.uint8)
     mask[0:3] = 255
-    rgb = overlay(grey, LABELS, mask)
+    rgb = overlay(grey, LABELS, [(mask, LIT["blue"])])
     assert tuple(rgb[1, 1]) == OUTLINE
-    assert tuple(rgb[2, 0]) == LIT
+    assert tuple(rgb[2, 0]) == LIT["blue"]
     assert tuple(rgb[7, 7]) == (50, 50, 50)
     assert rgb[0, 0, 2] > rgb[0, 0, 0]
 
 
+def test_two_lights_have_two_colours_and_mix_where_both_are() -> None:
+    grey = np.full((8, 8), 52, np.uint8)
+    upper, left = np.zeros((2, 8, 8), np.uint8)
+    upper[0:6], left[:, 0:6] = 255, 1
+    rgb = overlay(grey, None, [(upper, LIT["blue"]), (left, LIT["orange"])])
+    only_upper, only_left, both = rgb[1, 7], rgb[7, 1], rgb[1, 1]
+    assert only_upper[2] > only_upper[0]
+    assert only_left[0] > only_left[2]
+    assert len({tuple(only_upper), tuple(only_left), tuple(both)}) == 3
+    assert tuple(rgb[5, 7]) == LIT["blue"]
+    assert tuple(rgb[7, 5]) == LIT["orange"]
+    assert tuple(rgb[7, 7]) == (52, 52, 52)
+
+
 def test_an_image_without_cells_and_light_stays_grey() -> None:
     grey = np.arange(16, dtype=np.uint8).reshape(4, 4)
-    assert (overlay(grey, None, None) == grey[:, :, None]).all()
+    assert (overlay(grey, None) == grey[:, :, None]).all()
 
 
 def test_large_images_shrink_and_small_ones_grow_by_a_whole_number() -> None:

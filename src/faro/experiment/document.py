@@ -341,7 +341,7 @@ def _said(value: object, *, full: bool) -> object:
     if isinstance(value, BaseModel):
         return words_of(value, full=full)
     if isinstance(value, Mapping):
-        return dict(value)
+        return {name: _said(part, full=full) for name, part in value.items()}
     if isinstance(value, tuple):
         return [_said(part, full=full) for part in value]
     return value

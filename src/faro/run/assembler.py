@@ -43,6 +43,7 @@ class _Part:
     z_um: dict[int, float | None] = field(default_factory=dict)
     z_offsets_um: dict[int, float] = field(default_factory=dict)
     n_frames: int = 0
+    latest: PlannedEvent | None = None
 
     def put(self, planned: PlannedEvent, pixels: PixelArray) -> None:
         """Take one frame (Y, X)."""
@@ -55,6 +56,7 @@ class _Part:
         at_um = planned.z_um
         self.z_um[z] = None if at_um is None else at_um - planned.z_offset_um
         self.n_frames += 1
+        self.latest = planned
 
     def came(self) -> _Part:
         """Return the channels that have come, without the rows of the others."""
@@ -111,7 +113,6 @@ class Assembler:
         self._unfinished: dict[StackKey, dict[int, _Part]] = {}
         self._position_um: tuple[float | None, ...] = (None, None, None)
         self._last_s = 0.0
-        self._newest: PlannedEvent | None = None
         self._begun: dict[int, dict[str, float]] = {}
         self._acquired_s_of: dict[int, tuple[int, float]] = {}
 
@@ -142,11 +143,14 @@ class Assembler:
         self._abandon(ended=True)
 
     def _abandon(self, but: StackKey | None = None, *, ended: bool = False) -> None:
-        """Let go of the stacks of all moments but one: light is kept as it came."""
+        """Let go of the stacks of all moments but one, and record each.
+
+        Frames of light that was given are stored: it is not given again.
+        """
         for key in [key for key in self._unfinished if key != but]:
-            newest = self._newest
-            if newest is not None and newest.role is FrameRole.STIM:
-                self._finish(key, newest, self._last_s)
+            lit = next((p.latest for p in self._unfinished[key].values()), None)
+            if lit is not None and lit.role is FrameRole.STIM:
+                self._finish(key, lit, self._last_s)
             else:
                 self._incomplete(key, self._unfinished.pop(key), ended=ended)
 
@@ -158,7 +162,6 @@ class Assembler:
         if planned is None:
             return
         acquired_s = self._last_s = self._when_s(metadata)
-        self._newest = planned
         if planned.role is FrameRole.STIM:
             self._confirm(planned, acquired_s, metadata)
         key = (planned.fov, planned.timestep, planned.role)

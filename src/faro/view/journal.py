@@ -20,6 +20,9 @@ Line: TypeAlias = "Mapping[str, Any]"
 COMPLETED = frozenset({"completed", "finished", "done"})
 
 
+MASK = "stim_mask"
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Whether and why a run ended.
@@ -113,6 +116,22 @@ class ErrorGroup:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shone:
+    """Light that was given in one channel.
+
+    Attributes
+    ----------
+    channel
+        Config name of the stimulation channel.
+    label
+        The label image that holds its mask, None for the whole field.
+    """
+
+    channel: str
+    label: str | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Light:
     """What happened to the stimulations.
@@ -123,16 +142,22 @@ class Light:
         (fov, timestep) of every confirmed one, in order.
     skipped
         Reason to how often.
-    whole_field
-        (fov, timestep) of those armed without a mask.
+    shone
+        (fov, timestep) to the channels that fired there, in order.
     first_from
         Timepoint whose frame the first armed mask was computed from, None if none.
     """
 
     fired: tuple[tuple[int, int], ...]
     skipped: Mapping[str, int]
-    whole_field: frozenset[tuple[int, int]]
+    shone: Mapping[tuple[int, int], tuple[Shone, ...]]
     first_from: int | None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that fired, in the order of their first light."""
+        names = (s.channel for shone in self.shone.values() for s in shone)
+        return tuple(dict.fromkeys(names))
 
     @property
     def n_skipped(self) -> int:
@@ -171,9 +196,27 @@ def light_of(journal: Sequence[Line]) -> Light:
     return Light(
         fired=tuple(_place(line) for line in of_kind(journal, "stim_confirmed")),
         skipped=dict(Counter(reasons).most_common()),
-        whole_field=frozenset(_place(x) for x in armed if x.get("whole_field")),
+        shone=_shone(armed, of_kind(journal, "stim_confirmed")),
         first_from=min(sources, default=None),
     )
+
+
+def _shone(
+    armed: Iterable[Line], confirmed: Iterable[Line]
+) -> dict[tuple[int, int], tuple[Shone, ...]]:
+    """Return which channels fired where; a mask without a name is an older one."""
+    labels = {
+        (_place(line), line.get("channel", "")): None
+        if line.get("whole_field")
+        else str(line.get("mask_label") or MASK)
+        for line in armed
+    }
+    found: dict[tuple[int, int], tuple[Shone, ...]] = {}
+    for line in confirmed:
+        place, channel = _place(line), line.get("channel", "")
+        shone = Shone(channel, labels.get((place, channel), MASK))
+        found[place] = (*found.get(place, ()), shone)
+    return found
 
 
 def loop_times_of(journal: Sequence[Line]) -> LoopTimes:

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 OUTLINE = (240, 228, 66)
 """Cell outlines on images: yellow of Okabe and Ito, as red, green, blue."""
 
-LIT = (86, 180, 233)
-"""Lit pixels on images: sky blue of Okabe and Ito."""
+LIT = {
+    "blue": (86, 180, 233),
+    "orange": (213, 94, 0),
+    "green": (0, 158, 115),
+    "purple": (204, 121, 167),
+}
+"""Lit pixels on images, by stimulation channel in order: of Okabe and Ito."""
 
 
 PAPER, INK, FAINT, GRID = "#ffffff", "#1b1f24", "#57606a", "#e2e6ea"
@@ -37,6 +42,12 @@ def colours_of(arms: Sequence[Arm], compare: tuple[str, str]) -> Mapping[str, st
     rest = [arm.name for arm in arms if arm.name not in fixed]
     cycle = {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(rest)}
     return {arm.name: (fixed | cycle)[arm.name] for arm in arms}
+
+
+def light_colours(channels: Sequence[str]) -> dict[str, str]:
+    """Return the name of the colour, in `LIT`, of each stimulation channel."""
+    names = list(LIT)
+    return {name: names[i % len(names)] for i, name in enumerate(channels)}
 
 
 def dress(ax: Axes, *, grid: str = "y") -> None:

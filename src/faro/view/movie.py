@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image as PilImage
 
 from faro.errors import FaroError, MissingExtraError
+from faro.view.journal import MASK
+from faro.view.look import LIT, light_colours
 from faro.view.panels import (
-    MASK,
     PREFERRED_LABELS,
     contrast,
     enlarged,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faro.storage import Run
-    from faro.view.panels import Image, Rgb
+    from faro.view.panels import Colour, Image, Rgb
 
 KINDS: Final = (".mp4", ".gif")
 N_FOR_CONTRAST: Final = 12
@@ -116,16 +117,18 @@ def _pictures(run: Run, fov: int, look: MovieLook) -> Iterator[Rgb]:
             grey = run.frame(fov, t, channel)
         small = scaled(grey, limits, look.side_px)
         labels = run.images.labels(outlined, fov, t) if look.outlines else None
-        light = _lit(run, masks, fov, t) if look.outlines else None
-        picture = enlarged(overlay(small, labels, light), look.side_px)
+        lights = _lights(run, masks, fov, t) if look.outlines else []
+        picture = enlarged(overlay(small, labels, lights), look.side_px)
         yield _captioned(picture, _caption(run, fov, t, there=t in times))
 
 
-def _lit(run: Run, masks: list[str], fov: int, timestep: int) -> Image | None:
-    """Return all light (Y, X) that was fired at a timepoint, None if none was."""
-    found = [run.images.labels(name, fov, timestep) for name in masks]
-    fired = [mask for mask in found if mask is not None]
-    return np.maximum.reduce(fired) if fired else None
+def _lights(
+    run: Run, masks: list[str], fov: int, timestep: int
+) -> list[tuple[Image, Colour]]:
+    """Return the masks (Y, X) that were fired at a timepoint, each with its colour."""
+    found = [(n, run.images.labels(n, fov, timestep)) for n in masks]
+    colours = light_colours(masks)
+    return [(mask, LIT[colours[n]]) for n, mask in found if mask is not None]
 
 
 def _caption(run: Run, fov: int, timestep: int, *, there: bool) -> str:

@@ -13,7 +13,7 @@ from faro.view.figures import (
     stage_figure,
     timing_figure,
 )
-from faro.view.look import LIT, OUTLINE
+from faro.view.look import LIT, OUTLINE, light_colours
 from faro.view.numbers import percentile
 from faro.view.opening import openers
 from faro.view.terminal import timepoints_text
@@ -107,7 +107,7 @@ class Page:
     stages: Picture | None
     stage_rows: tuple[StageView, ...]
     timing: Picture | None
-    light_fired: bool
+    lights: tuple[tuple[str, tuple[int, int, int]], ...]
     skipped: Mapping[str, int]
     errors: tuple[ErrorGroup, ...]
     more_errors: int
@@ -115,7 +115,6 @@ class Page:
     openers: tuple[tuple[str, str], ...]
     versions: Mapping[str, str]
     outline: tuple[int, int, int] = OUTLINE
-    lit: tuple[int, int, int] = LIT
 
 
 def page_of(
@@ -153,7 +152,9 @@ def page_of(
         stages=stage_figure(facts),
         stage_rows=tuple(_stages(facts)),
         timing=timing_figure(facts),
-        light_fired=bool(facts.light.fired),
+        lights=tuple(
+            (n, LIT[c]) for n, c in light_colours(facts.light.channels).items()
+        ),
         skipped=facts.light.skipped,
         errors=facts.errors[:MAX_ERRORS],
         more_errors=max(0, len(facts.errors) - MAX_ERRORS),

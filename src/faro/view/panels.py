@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from faro.errors import MissingFrameError
-from faro.view.look import LIT, OUTLINE
+from faro.view.journal import MASK
+from faro.view.look import LIT, OUTLINE, light_colours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from faro.view.numbers import Facts
 
 Rgb: TypeAlias = npt.NDArray[np.uint8]
+Colour: TypeAlias = tuple[int, int, int]
 Image: TypeAlias = npt.NDArray[np.integer[Any]]
 
-MASK = "stim_mask"
 PREFERRED_LABELS = ("nuclei", "tracks")
 GREY_LEVELS = 64
 BRIGHTEST = 190
@@ -50,14 +51,14 @@ class Panel:
     n_cells
         Outlined cells.
     lit
-        Whether light was fired at this timepoint.
+        The channels whose light was fired at this timepoint, each with its colour.
     """
 
     row: Row
     timestep: int
     pixels: Rgb | None
     n_cells: int = 0
-    lit: bool = False
+    lit: tuple[tuple[str, str], ...] = ()
 
     @property
     def alt(self) -> str:
@@ -65,7 +66,11 @@ class Panel:
         place = f"{self.row.title}, FOV {self.row.fov}, timepoint {self.timestep}"
         if self.pixels is None:
             return f"{place}: not acquired"
-        light = "the lit region in blue" if self.lit else "no light"
+        if len(self.lit) == 1:
+            light = f"the lit region in {self.lit[0][1]}"
+        else:
+            regions = [f"{name} light in {colour}" for name, colour in self.lit]
+            light = ", ".join(regions) or "no light"
         return f"{place}: {self.n_cells} cells outlined in yellow, {light}"
 
 
@@ -108,7 +113,7 @@ def panels_of(
     }
     limits = contrast(list(planes.values()))
     side = _side_px(len(rows) * len(moments))
-    fired = set(facts.light.fired)
+    shone, colours = facts.light.shone, light_colours(facts.light.channels)
     outlined = _label_name(run)
 
     def panel(row: Row, time: int) -> Panel:
@@ -116,13 +121,18 @@ def panels_of(
         if plane is None:
             return Panel(row, time, None)
         labels = _labels(run, outlined, row.fov, time)
-        lit = (row.fov, time) in fired
-        mask = _labels(run, MASK, row.fov, time) if lit else None
-        if lit and (row.fov, time) in facts.light.whole_field:
-            mask = np.ones(plane.shape, np.uint8)
-        pixels = enlarged(overlay(scaled(plane, limits, side), labels, mask), side)
+        lights = []
+        for light in shone.get((row.fov, time), ()):
+            mask: Image | None = np.ones(plane.shape, np.uint8)
+            if light.label is not None:
+                mask = _labels(run, light.label, row.fov, time)
+            if mask is not None:
+                lights.append((mask, LIT[colours[light.channel]]))
+        pixels = enlarged(overlay(scaled(plane, limits, side), labels, lights), side)
         n_cells = 0 if labels is None else len(np.unique(labels[labels != 0]))
-        return Panel(row, time, pixels, n_cells, lit)
+        lit = [s.channel for s in shone.get((row.fov, time), ())]
+        named = tuple((name, colours[name]) for name in lit)
+        return Panel(row, time, pixels, n_cells, named)
 
     return [[panel(row, time) for time in moments] for row in rows]
 
@@ -167,15 +177,19 @@ def enlarged(rgb: Rgb, side_px: int) -> Rgb:
 def overlay(
     grey: npt.NDArray[np.uint8],
     labels: Image | None,
-    mask: Image | None,
+    lights: Sequence[tuple[Image, Colour]] = (),
 ) -> Rgb:
-    """Return ``grey`` (Y, X) as (Y, X, 3) with outlines and lit region drawn in."""
+    """Return ``grey`` (Y, X) as (Y, X, 3) with outlines and lit regions drawn in.
+
+    Each light is a mask (Y, X) and its colour, red, green, blue.
+    """
     rgb = np.repeat(grey[:, :, None], 3, axis=2)
-    if mask is not None:
-        lit = nearest(mask, grey.shape) > 0
-        tint = 0.5 * rgb[lit] + 0.5 * np.array(LIT)
+    regions = [(nearest(mask, grey.shape) > 0, colour) for mask, colour in lights]
+    for lit, colour in regions:
+        tint = 0.5 * rgb[lit] + 0.5 * np.array(colour)
         rgb[lit] = np.round(tint / 4) * 4
-        rgb[edges(lit.astype(np.uint8))] = LIT
+    for lit, colour in regions:
+        rgb[edges(lit.astype(np.uint8))] = colour
     if labels is not None:
         rgb[edges(nearest(labels, grey.shape))] = OUTLINE
     return rgb
@@ -214,7 +228,8 @@ def _side_px(count: int) -> int:
 def _label_name(run: Run) -> str:
     """Return the label image that outlines the cells."""
     names = [*PREFERRED_LABELS, *run.label_names]
-    usable = [name for name in names if name in run.label_names and name != MASK]
+    there = [name for name in names if name in run.label_names]
+    usable = [name for name in there if not name.startswith(MASK)]
     return usable[0] if usable else ""
 
 

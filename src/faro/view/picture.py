@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from faro.view.look import FAINT, INK, PAPER, colours_of
+from faro.view.look import FAINT, INK, PAPER, colours_of, light_colours
 from faro.view.plots import draw_course, draw_ends, draw_paths, reach_of
 from faro.view.timing import draw_stages, stage_rows
 from faro.view.wording import count_text
@@ -39,8 +39,7 @@ def picture_of(facts: Facts, panels: Sequence[Sequence[Panel]]) -> Figure:
     figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="constrained")
     title, body = figure.subfigures(2, 1, height_ratios=(0.055, 1), squeeze=False)[:, 0]
     title.text(0.008, 0.3, headline(facts), size=13, color=INK, weight="bold")
-    light = ", fired light in blue" if facts.light.fired else ""
-    key = f"images: cell outlines in yellow{light}"
+    key = f"images: cell outlines in yellow{_light_key(facts)}"
     title.text(
         0.992, 0.3, key,
         ha="right", size=10, color=FAINT,
@@ -49,6 +48,15 @@ def picture_of(facts: Facts, panels: Sequence[Sequence[Panel]]) -> Figure:
     _draw_cells(left, facts, panels[:MAX_ROWS])
     _draw_answers(right, facts)
     return figure
+
+
+def _light_key(facts: Facts) -> str:
+    """Return which colours are light."""
+    colours = light_colours(facts.light.channels)
+    if len(colours) < 2:
+        return "".join(f", fired light in {colour}" for colour in colours.values())
+    named = ", ".join(f"{name} in {colour}" for name, colour in colours.items())
+    return f", fired light of {named}"
 
 
 def headline(facts: Facts) -> str:

@@ -122,6 +122,17 @@ def test_the_stimulation_frame_shows_the_pattern_where_the_mask_was() -> None:
     assert inside > 20 * max(1.0, frame[mask == 0].mean())
 
 
+def test_red_light_is_seen_where_its_mask_is_and_cells_do_not_answer() -> None:
+    bench = lit_bench(line="Red", filter="RedStim")
+    bench.light.levels_percent["Red"] = 10.0
+    mask, _ = cell_mask(bench, 0)
+    square = np.vstack([bench.projector.camera_to_slm, [0, 0, 1]])
+    bench.light.pattern = DMD(SETTINGS.slm_shape, square).warp(mask)
+    frame = bench.expose(100.0).astype(float) - 100
+    assert frame[mask > 0].mean() > 20 * max(1.0, frame[mask == 0].mean())
+    assert bench.truth().dose_ms.max() == 0.0
+
+
 def test_light_falls_where_the_stage_is() -> None:
     bench = lit_bench(x_um=700.0)
     bench.expose(100.0)

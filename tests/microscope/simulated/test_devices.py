@@ -38,6 +38,7 @@ def test_one_file_makes_the_whole_microscope(core: CMMCorePlus) -> None:
         "miRFP",
         "mScarlet3",
         "CyanStim",
+        "RedStim",
     }
     assert core.getChannelGroup() == "Channel"
     assert (core.getSLMHeight(), core.getSLMWidth()) == (300, 400)

@@ -127,13 +127,14 @@ def test_a_dish_is_saved_and_lives_on_in_another_microscope(
 
 def test_it_tells_what_it_can_do(rig: SimulatedMicroscope) -> None:
     facts = rig.facts()
-    assert facts.presets["Channel"] == ("CyanStim", "mScarlet3", "miRFP")
+    assert facts.presets["Channel"] == ("CyanStim", "RedStim", "mScarlet3", "miRFP")
     assert facts.image_shape == (256, 256)
     assert facts.image_dtype == "uint16"
     assert facts.slm_shape == (300, 400)
     assert facts.dmd_calibrated
     assert facts.pixel_size_um == 0.65
-    assert facts.power_limits["CyanStim"] == (0.0, 100.0)
+    for light in ("CyanStim", "RedStim"):
+        assert facts.power_limits[light] == (0.0, 100.0)
     assert facts.exposure_limits_ms == (0.1, 10_000.0)
     assert rig.validate_hardware() == ()
     record = json.loads(json.dumps(rig.describe()))

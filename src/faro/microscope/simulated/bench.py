@@ -202,8 +202,8 @@ class Bench:
         """Expose the camera: return the frame (Y, X) uint16, and let light act.
 
         Cells answer to light only if the shutter is open, the stimulation line is on
-        with a level above 0, and the SLM shows a pattern; it acts before the next step of
-        their life, so that a frame never shows its own light.
+        with a level above 0, and the SLM shows a pattern; it acts before the next step
+        of their life, so that a frame never shows its own light.
         """
         with self._lock:
             light, settings = self.light, self.settings

@@ -69,8 +69,8 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
 
     Channels (group ``Channel``): ``miRFP`` shows nuclei, ``mScarlet3`` an ERK
     translocation reporter, ``CyanStim`` is the stimulation light through the DMD, its
-    power ``LED.Cyan_Level`` in percent. ``RedStim`` (``LED.Red_Level``) goes through the
-    DMD as well, and cells do not answer to it: a control. Cells are found at every
+    power ``LED.Cyan_Level`` in percent. ``RedStim`` (``LED.Red_Level``) goes through
+    the DMD as well, and cells do not answer to it: a control. Cells are found at every
     stage position. They live by planned times: runs under different load give equal
     frames.
 
