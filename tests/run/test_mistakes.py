@@ -233,6 +233,43 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     ("pipeline.segmenters", [], "pipeline.segmenters", "leave the key out"),
     ("pipeline.stimulator", "WholeFeld", f"{STIMULATOR}.component", "'WholeField'"),
     ("pipeline.tracker", "WholeField", "pipeline.tracker.component", "'Streaming"),
+    # the stimulators by channel
+    (
+        "pipeline",
+        {"stimulators": {"CyanStm": "WholeField", "CyanStim": "WholeField"}},
+        "pipeline/stimulators/CyanStm",
+        "Did you mean 'CyanStim'?",
+    ),
+    (
+        "pipeline",
+        {"stimulators": {"miRFP": "WholeField"}},
+        "pipeline/stimulators",
+        "Add a stimulator for 'CyanStim'",
+    ),
+    (
+        "pipeline",
+        {"stimulators": {"CyanStim": "WholeFeld"}},
+        "pipeline.stimulators.CyanStim.component",
+        "'WholeField'",
+    ),
+    (
+        "pipeline",
+        {"stimulators": {"CyanStim": {"component": "Circle", "parameters": {"x": 3}}}},
+        "pipeline.stimulators.CyanStim.parameters.x",
+        "Use one of",
+    ),
+    (
+        "pipeline.stimulators",
+        {"CyanStim": "WholeField"},
+        "pipeline.stimulators",
+        "Leave stimulator out",
+    ),
+    (
+        "sequence.stim_channels",
+        [{"config": "CyanStim", "exposure": 9}, {"config": "CyanStim", "exposure": 8}],
+        "stim_channels/CyanStim",
+        "Make a second preset",
+    ),
     ("pipeline.tracker", 3, "pipeline.tracker", "Give a table"),
     (
         f"{STIMULATOR}.component",

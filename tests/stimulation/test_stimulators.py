@@ -64,6 +64,52 @@ def test_every_stimulator_keeps_the_contract(stimulator: object) -> None:
     check_stimulator(stimulator)
 
 
+def test_an_answer_for_each_channel_keeps_the_contract() -> None:
+    def front_and_rear(context: Any) -> Any:
+        front = context.cells.half((0, 1), 0.3)
+        lights = {"CyanStim": front, "RedStim": True, "GreenStim": None}
+        return {name: lights[name] for name in context.stim_channels}
+
+    check_stimulator(front_and_rear)
+    check_stimulator(front_and_rear, stim_channels=["CyanStim", "RedStim", "GreenStim"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"CyanStm": True}, "Did you mean 'CyanStim'?"),
+        (
+            {"CyanStim": np.ones((3, 3), bool)},
+            r"Channel 'CyanStim': A stimulation mask",
+        ),
+        ({3: True}, "answers for the channel 3"),
+    ],
+)
+def test_an_answer_for_a_channel_that_is_wrong_is_found(
+    answer: Any, words: str
+) -> None:
+    with pytest.raises(ContractError, match=words.replace("?", r"\?")):
+        check_stimulator(lambda _: answer)
+
+
+def test_masks_that_change_from_call_to_call_are_found_in_any_channel() -> None:
+    calls = iter(range(100))
+
+    def moody(context: Any) -> Any:
+        mask = np.zeros(context.shape, bool)
+        mask[next(calls)] = True
+        return {"CyanStim": True, "RedStim": mask}
+
+    with pytest.raises(ContractError, match="equal frames, equal answers"):
+        check_stimulator(moody, stim_channels=["CyanStim", "RedStim"])
+
+
+def test_a_mask_for_each_channel_is_no_one_mask() -> None:
+    each = as_stimulator(lambda _: {"CyanStim": True})
+    with pytest.raises(ContractError, match=r"one for each of \['CyanStim'\]\. Give"):
+        check_stimulator(ShiftedMask(each, (1, 1)))
+
+
 def test_the_whole_field_is_lit_or_nothing() -> None:
     stimulus = stimulus_from(WholeField().stimulate(context()), SHAPE)
     assert stimulus is not None

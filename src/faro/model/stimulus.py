@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from faro.errors import ContractError
 from faro.model.frame import no_metadata
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
 
@@ -138,6 +136,10 @@ def stimulus_from(result: object, shape: tuple[int, int]) -> Stimulus | None:
 
 def _checked_mask(result: object, shape: tuple[int, int]) -> Mask:
     """Return ``result`` as (Y, X) uint8, or raise ContractError."""
+    if isinstance(result, Mapping):
+        problem = f"One mask is wanted here, and there is one for each of {[*result]}."
+        remedy = "Give each channel a stimulator of its own, with stimulators={...}."
+        raise ContractError(problem, remedy=remedy)
     mask = np.asarray(result)
     if mask.dtype == np.bool_:
         mask = mask.view(np.uint8) * np.uint8(255)

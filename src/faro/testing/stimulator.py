@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from faro.analysis import PixelCells
-from faro.model import Stack, stimulus_from
+from faro.model import Stack, StimChannel
 from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
+from faro.run.answers import lights_of
 from faro.stimulation import as_stimulator
 from faro.testing.movie import synthetic_stack
 from faro.testing.promises import Promises
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from faro.model import Stimulus
     from faro.protocols import Stimulator
     from faro.protocols.analysis import Labels
 
+Lights: TypeAlias = "dict[str, Stimulus | None]"
 _SHAPE = (128, 144)
 _N_CELLS = 12
 _CHANNELS = ("miRFP", "mScarlet3")
 
 
 def check_stimulator(
-    stimulator: object, *, metadata: Mapping[str, Any] | None = None
+    stimulator: object,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    stim_channels: Sequence[str] = ("CyanStim",),
 ) -> None:
     """Raise ContractError where a stimulator breaks its promises; all are listed.
 
     Checked on many cells, one cell and none: the answer is None, True, a mask (Y, X)
-    of bool or uint8 in the shape of the camera image, or a Stimulus; the same frame
-    gives the same answer, so that a run can be replayed; labels and image, which are
+    of bool or uint8 in the shape of the camera image, a Stimulus, or a mapping from
+    names of the stimulation channels to such answers; the same frame gives the same
+    answer, so that a run can be replayed; labels and image, which are
     read-only, are left alone; it gets by with what its ``needs`` name; ``needs`` and
     ``required_metadata`` are names.
 
@@ -42,6 +49,8 @@ def check_stimulator(
         Object with ``stimulate(context)``, or a function.
     metadata
         What the stimulation events carry, where it requires something.
+    stim_channels
+        Names of the channels that give light, where it has an answer for each.
     """
     component = as_stimulator(stimulator)
     promises = Promises(stimulator, "faro.protocols.Stimulator")
@@ -65,28 +74,29 @@ def check_stimulator(
         "no cell": np.zeros_like(labels),
     }
     for name, image in frames.items():
-        _same_answer_twice(component, image, stack, name, promises)
+        make = partial(_answer, component, stack=stack, channels=stim_channels)
+        _same_answer_twice(make, image, name, promises)
     promises.settle()
 
 
 def _same_answer_twice(
-    stimulator: Stimulator,
-    labels: Labels,
-    stack: Stack,
-    where: str,
-    promises: Promises,
+    make: Callable[[Labels], Lights], labels: Labels, where: str, promises: Promises
 ) -> None:
     """Ask twice about equal frames and compare the checked answers."""
     try:
-        first, again = (_answer(stimulator, labels.copy(), stack) for _ in range(2))
+        first, again = (make(labels.copy()) for _ in range(2))
     except Exception as error:  # noqa: BLE001  a plug-in may raise anything
         promises.broke(error, where)
         return
-    promises.keep(_equal(first, again), f"{where}: equal frames, equal answers")
+    equal = first.keys() == again.keys()
+    equal = equal and all(_equal(first[name], again[name]) for name in first)
+    promises.keep(equal, f"{where}: equal frames, equal answers")
 
 
-def _answer(stimulator: Stimulator, labels: Labels, stack: Stack) -> Stimulus | None:
-    """Return the checked answer to a frame with labels (Y, X).
+def _answer(
+    stimulator: Stimulator, labels: Labels, stack: Stack, channels: Sequence[str]
+) -> Lights:
+    """Return the checked answers to a frame with labels (Y, X), by channel.
 
     It is given what its ``needs`` name and no more: who looks at tracks must say so.
     """
@@ -104,8 +114,9 @@ def _answer(stimulator: Stimulator, labels: Labels, stack: Stack) -> Stimulus | 
         cells=cells if there else None,
         labels={"nuclei": labels} if there else {},
         metadata=stack.metadata,
+        stim_channels={name: StimChannel(name, 100.0) for name in channels},
     )
-    return stimulus_from(stimulator.stimulate(context), stack.shape)
+    return lights_of(stimulator, context)
 
 
 def _equal(one: Stimulus | None, other: Stimulus | None) -> bool:
