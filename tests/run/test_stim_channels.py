@@ -461,7 +461,7 @@ def places(sink: MemorySink, kind: str) -> list[tuple[int, int, str]]:
 @given(
     troubles=st.lists(st.tuples(TROUBLE, TROUBLE), min_size=8, max_size=8),
     policy=st.sampled_from(["skip", "previous", "blank"]),
-    mode=st.sampled_from(["current", "previous"]),
+    mode=st.sampled_from(["current", "previous", "interleaved"]),
     apart=st.booleans(),
 )
 def test_every_channel_is_armed_or_skipped_once_and_fires_its_own_mask(
@@ -481,7 +481,7 @@ def test_every_channel_is_armed_or_skipped_once_and_fires_its_own_mask(
     assert controller.run_experiment(events, stim_mode=mode).completed
 
     armed, skipped = places(sink, "stim_armed"), places(sink, "stim_skipped")
-    first = 0 if mode == "current" else 1
+    first = 1 if mode == "previous" else 0
     due = [(p, t, c) for p in range(2) for t in range(first, 4) for c in (CYAN, RED)]
     assert sorted(armed + skipped) == sorted(due)
     assert places(sink, "stim_confirmed") == armed

@@ -23,6 +23,9 @@ from faro.model import FrameRole
 from faro.run import Controller, ImageProcessingPipeline
 from faro.run.recorder import mask_sha256
 from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
+from faro.view.numbers import facts_of
+from faro.view.panels import panels_of, rows_of
+from faro.view.report import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,6 +147,30 @@ def test_the_microscope_answers_and_its_frames_are_stored(
                 assert inside > outside + 20
         assert run.has(fov, 2, RED, role=FrameRole.STIM)
         assert not run.has(fov, 2, CYAN, role=FrameRole.STIM)
+
+
+def test_the_report_shows_the_light_of_each_channel(
+    microscope: SimulatedMicroscope, tmp_path: Path
+) -> None:
+    pipeline = ImageProcessingPipeline(stimulator=left_and_right)
+    writer = OmeZarrWriter(tmp_path / "run")
+    Controller(microscope, pipeline, writer=writer).run_experiment(sequence())
+    run = open_run(tmp_path / "run")
+    facts = facts_of(run)
+    (panels,) = panels_of(run, facts, rows_of(facts)[:1], (0, 2, 3))
+    assert "no light" in panels[0].alt
+    assert panels[1].lit == ((RED, "orange"),)
+    assert "the lit region in orange" in panels[1].alt
+    assert "CyanStim light in blue, RedStim light in orange" in panels[2].alt
+    pixels = panels[2].pixels
+    assert pixels is not None
+    middle = pixels[pixels.shape[0] // 2].astype(int)
+    left, right = middle[: len(middle) // 4], middle[-len(middle) // 4 :]
+    assert np.median(left[:, 2] - left[:, 0]) > 20
+    assert np.median(right[:, 0] - right[:, 2]) > 20
+    page = write_report(tmp_path / "run").html.read_text("utf-8")
+    for name in (CYAN, RED):
+        assert f"lit region as fired in {name}" in page
 
 
 @pytest.mark.parametrize(("name", "dose_ms"), [(CYAN, 20.0), (RED, 0.0)])
