@@ -40,8 +40,8 @@ def edges_within(sources: KDTree, targets: KDTree, reach_px: float) -> Edges:
     return Edges(found["i"], found["j"], found["v"])
 
 
-def assign(edges: Edges, n_sources: int, n_targets: int) -> tuple[Places, Places]:
-    """Return the links (sources, targets), (k,) each, that together cost least.
+def assign(edges: Edges, n_sources: int, n_targets: int) -> Edges:
+    """Return the links that together cost least.
 
     A link is made only where that is cheaper than leaving both alone: an edge costs
     less than 1, and being left alone costs 1 for the pair. The graph is taken apart
@@ -50,7 +50,7 @@ def assign(edges: Edges, n_sources: int, n_targets: int) -> tuple[Places, Places
     """
     edges = edges.at(edges.cost < 1)
     if not len(edges.cost):
-        return np.empty(0, np.intp), np.empty(0, np.intp)
+        return edges
     n = n_sources + n_targets
     graph = coo_array(
         (np.ones(len(edges.cost), np.int8), (edges.source, edges.target + n_sources)),
@@ -62,15 +62,11 @@ def assign(edges: Edges, n_sources: int, n_targets: int) -> tuple[Places, Places
     edges = edges.at(order)
     starts = np.flatnonzero(np.diff(part[order], prepend=-1))
     sizes = np.diff(starts, append=len(part))
-    alone = starts[sizes == 1]
-    sources, targets = [edges.source[alone]], [edges.target[alone]]
+    chosen = [starts[sizes == 1]]
     crowds = sizes > 1
     for start, size in zip(starts[crowds], sizes[crowds], strict=True):
-        block = edges.at(slice(start, start + size))
-        chosen = _solved(block)
-        sources.append(block.source[chosen])
-        targets.append(block.target[chosen])
-    return np.concatenate(sources), np.concatenate(targets)
+        chosen.append(start + _solved(edges.at(slice(start, start + size))))
+    return edges.at(np.concatenate(chosen))
 
 
 def _solved(edges: Edges) -> Places:

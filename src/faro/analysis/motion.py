@@ -6,11 +6,15 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from faro.protocols.analysis import Floats
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
 
 _FIRST_SPACING_PX = 50.0
 _FIRST_SPREAD = 0.1
@@ -18,6 +22,7 @@ _LARGEST_SPREAD = 0.35
 _SMALLEST_SPREAD_PX = 0.5
 _FIRST_LOOK_SD = 0.2
 _SMALLEST_LOOK_SD = 0.03
+_MOST_KEPT = 0.9
 _TAIL = 8.0
 _LOOK_TAIL = 4.0
 _MISSED = 0.03
@@ -87,18 +92,54 @@ class Motion:
         tail = np.expm1(2 * self.stake() / (_TAIL + 2))
         return float(self.spread_px * np.sqrt(_TAIL * tail))
 
-    def surprise(self, distance_px: Floats, changes: Floats) -> Floats:
-        """Return minus the log likelihood of links, (m,), relative to a perfect one.
+    def steps_ahead(self, n_steps: int) -> float:
+        """Return the sum of the next ``n_steps`` steps, as a multiple of the last."""
+        return float(np.sum(self.persistence ** np.arange(1, n_steps + 1)))
+
+    def blur(self, n_steps: Ints, moving: Bools) -> Floats:
+        """Return how much less sure places (n,) are than one step ahead, 1 or more.
+
+        Steps are an autoregression of order one: the error of the sum of several is
+        that of each, times what still follows from it. Without a last step, all of
+        the variance of a step is unknown.
+
+        Parameters
+        ----------
+        n_steps
+            (n,) since each was seen.
+        moving
+            (n,) whether its last step is known.
+        """
+        kept = min(self.persistence, _MOST_KEPT)
+        follows = np.cumsum(kept ** np.arange(int(n_steps.max(initial=1))))
+        variance = np.cumsum(np.square(follows))[n_steps - 1]
+        first = np.square(follows)[n_steps - 1] * kept**2 / (1 - kept**2)
+        blur: Floats = np.sqrt(variance + np.where(moving, 0.0, first))
+        return blur
+
+    def misplaced(self, distance_px: Floats, blur: Floats) -> Floats:
+        """Return minus the log likelihood of places (m,), relative to a perfect one.
 
         Parameters
         ----------
         distance_px
             (m,) from where the cell was expected.
+        blur
+            (m,) how much less sure that place is than one step ahead.
+        """
+        far = np.square(distance_px / (blur * self.spread_px)) / _TAIL
+        surprise: Floats = (_TAIL + 2) / 2 * np.log1p(far) + 2 * np.log(blur)
+        return surprise
+
+    def changed(self, changes: Floats) -> Floats:
+        """Return minus the log likelihood of looks (m,), relative to unchanged ones.
+
+        Parameters
+        ----------
         changes
             (m, f) of the logarithms of the compared features.
         """
-        far = np.square(distance_px / self.spread_px) / _TAIL
-        surprise: Floats = (_TAIL + 2) / 2 * np.log1p(far)
+        surprise: Floats = np.zeros(len(changes))
         for column, sd in zip(changes.T, self.look_sd, strict=True):
             odd = np.square(column / sd) / _LOOK_TAIL
             surprise = surprise + (_LOOK_TAIL + 1) / 2 * np.log1p(odd)

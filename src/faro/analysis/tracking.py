@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
-from faro.analysis.divisions import Linked, find_divisions
+from faro.analysis.divisions import Divided, Linked, find_divisions
 from faro.analysis.drift import common_shift
-from faro.analysis.linking import assign, edges_within
+from faro.analysis.linking import Edges, assign, edges_within
 from faro.analysis.motion import Motion
 from faro.analysis.tracks import Tracks
 from faro.errors import ContractError
@@ -19,7 +19,6 @@ from faro.errors import ContractError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from faro.analysis.linking import Places
     from faro.model.cells import Column
     from faro.protocols.analysis import Floats
 
@@ -28,10 +27,11 @@ Ints = npt.NDArray[np.int64]
 _ENOUGH_LINKS = 10
 _LONGEST_LEAP = 3
 _SHIFT_SPACINGS = 3.0
-_DIVISION_SPACINGS = 1.0
 _SMALLEST_FEATURE = 1e-6
 _NEW_STEP_WEIGHT = 0.7
 _SEEN_ADVANTAGE = 2.0
+_NEWCOMER_DOUBT = 2.0
+_NEW_LOOK_WEIGHT = 0.5
 
 
 class Positions(Protocol):
@@ -83,6 +83,7 @@ class _Scene:
     """Where tracks were expected (n, 2) and what was found (m, 2), of one frame."""
 
     expected: Floats
+    blur: Floats
     found: Floats
     looks: Floats
     shift: Floats
@@ -112,9 +113,9 @@ class StreamingTracker:
         Whether cells of like area are preferred.
     features
         Further columns to compare; they must be positive and measured already.
-    division_offset_fraction
-        How far the midpoint of two daughters may lie from where the mother was
-        expected, as a share of their separation; 0 finds no divisions.
+    division_fraction
+        Share of the cells that divide between two timepoints, roughly; 0 finds no
+        divisions. It hardly matters: what two cells look like decides.
     max_shift_px
         Largest stage jump looked for; None is three times the spacing of the cells.
     max_distance_um, max_shift_um
@@ -133,7 +134,7 @@ class StreamingTracker:
         *,
         use_area: bool = True,
         features: tuple[str, ...] = (),
-        division_offset_fraction: float = 0.3,
+        division_fraction: float = 0.005,
         max_shift_px: float | None = None,
         max_distance_um: float | None = None,
         max_shift_um: float | None = None,
@@ -143,10 +144,7 @@ class StreamingTracker:
         self.max_distance_um, self.max_shift_um = max_distance_um, max_shift_um
         self.max_distance_px, self.memory = max_distance_px, memory
         self.use_area, self.features = use_area, tuple(features)
-        self.division_offset_fraction, self.max_shift_px = (
-            division_offset_fraction,
-            max_shift_px,
-        )
+        self.division_fraction, self.max_shift_px = division_fraction, max_shift_px
         self._motion = Motion()
         self._tracks = Tracks.none(len(self.features) + use_area)
         self._timestep: int | None = None
@@ -175,15 +173,17 @@ class StreamingTracker:
             If time does not go forward.
         """
         scene = self._scene(timestep, cells)
-        rows, places = self._linked(scene)
-        if self._motion.n_links == 0 and len(rows) >= _ENOUGH_LINKS:
+        edges, limit = self._edges(scene)
+        links = self._linked(scene, edges)
+        if self._motion.n_links == 0 and len(links.source) >= _ENOUGH_LINKS:
             # the first links are made blindly: learn from them, then link again
-            self._learn(scene, rows, places)
-            rows, places = self._linked(scene)
-        self._learn(scene, rows, places)
-        mothers, daughters = self._divided(scene, rows, places)
+            self._learn(scene, links)
+            edges, limit = self._edges(scene)
+            links = self._linked(scene, edges)
+        self._learn(scene, links)
+        divided = self._divided(scene, (edges, limit), links)
         self._timestep = timestep
-        return self._advanced(scene, rows, places, mothers, daughters)
+        return self._advanced(scene, divided)
 
     def state(self) -> dict[str, Any]:
         """Return the state, JSON-able; its size does not grow with time."""
@@ -217,39 +217,49 @@ class StreamingTracker:
         tree = KDTree(found) if len(found) else None
         self._motion.see(_nearest_px(tree, found), looks)
         tracks, motion = self._tracks, self._motion
-        ahead = motion.persistence * min(elapsed, _LONGEST_LEAP)
+        ahead = motion.steps_ahead(min(elapsed, _LONGEST_LEAP))
         expected = tracks.yx + tracks.step * ahead
+        n_steps = tracks.lost + elapsed
+        moving: npt.NDArray[np.bool_] = np.any(tracks.step, axis=1)
+        blur = motion.blur(np.minimum(n_steps, _LONGEST_LEAP), moving)
         seen = tracks.lost == 0
         reach_px = in_px(self.max_shift_px, self.max_shift_um, cells)
         reach_px = reach_px or _SHIFT_SPACINGS * motion.spacing_px
         shift = common_shift(expected[seen], found, motion.spacing_px, reach_px)
         gate_px = in_px(self.max_distance_px, self.max_distance_um, cells)
-        return _Scene(expected + shift, found, looks, shift, elapsed, tree, gate_px)
+        return _Scene(
+            expected + shift, blur, found, looks, shift, elapsed, tree, gate_px
+        )
 
-    def _linked(self, scene: _Scene) -> tuple[Places, Places]:
-        """Return rows of tracks and places of cells that belong together, (k,) each."""
-        nothing = np.empty(0, np.intp)
-        if scene.tree is None or not len(scene.expected):
-            return nothing, nothing
-        motion = self._motion
+    def _edges(self, scene: _Scene) -> tuple[Edges, float]:
+        """Return possible links, and what a cost of 1, both left alone, is in nats."""
+        motion, tracks = self._motion, self._tracks
         limit, reach_px = motion.stake(), motion.reach_px()
         if scene.gate_px is not None:
             reach_px = scene.gate_px
-            furthest = np.array([reach_px])
-            no_change = np.zeros((1, scene.looks.shape[1]))
-            limit = max(limit, float(motion.surprise(furthest, no_change)[0]) * 1.05)
+            furthest = motion.misplaced(np.array([reach_px]), np.ones(1))
+            limit = max(limit, float(furthest[0]) * 1.05)
+        if scene.tree is None or not len(scene.expected):
+            return Edges(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)), limit
         edges = edges_within(KDTree(scene.expected), scene.tree, reach_px)
-        changes = scene.looks[edges.target] - self._tracks.looks[edges.source]
-        surprise = motion.surprise(edges.cost, changes)
+        source = edges.source
+        surprise = motion.misplaced(edges.cost, scene.blur[source])
+        surprise += motion.changed(scene.looks[edges.target] - tracks.looks[source])
         # that a cell is found twice is likelier than that a missing one comes back
-        surprise -= _SEEN_ADVANTAGE * (self._tracks.lost[edges.source] == 0)
-        cost = surprise / limit
-        return assign(edges._replace(cost=cost), len(scene.expected), len(scene.found))
+        surprise -= _SEEN_ADVANTAGE * (tracks.lost == 0)[source]
+        # what came from nowhere, once, may not have been a cell
+        newcomer = (tracks.seen == 1) & (tracks.parents == 0)
+        surprise += _NEWCOMER_DOUBT * newcomer[source]
+        return edges._replace(cost=surprise / limit), limit
 
-    def _learn(self, scene: _Scene, rows: Places, places: Places) -> None:
+    def _linked(self, scene: _Scene, edges: Edges) -> Edges:
+        """Return the links of tracks and cells that belong together."""
+        return assign(edges, len(scene.expected), len(scene.found))
+
+    def _learn(self, scene: _Scene, links: Edges) -> None:
         """Let the motion model see the links of tracks seen in the last frame."""
-        fresh = self._tracks.lost[rows] == 0
-        rows, places = rows[fresh], places[fresh]
+        fresh = self._tracks.lost[links.source] == 0
+        rows, places = links.source[fresh], links.target[fresh]
         found, before = scene.found[places], self._tracks.at(rows)
         self._motion.learn(
             misses=found - scene.expected[rows],
@@ -259,47 +269,40 @@ class StreamingTracker:
         )
 
     def _divided(
-        self, scene: _Scene, rows: Places, places: Places
-    ) -> tuple[Places, Places]:
-        """Return mothers (k,) as rows of tracks, and their cells (k, 2)."""
-        if not (self.division_offset_fraction > 0 and len(scene.expected)):
-            return np.empty(0, np.intp), np.empty((0, 2), np.intp)
-        track_of = np.full(len(scene.found), -1, np.intp)
-        track_of[places] = rows
-        area = scene.looks[:, -1] if self.use_area else None
-        before = self._tracks.looks[:, -1] if self.use_area else None
+        self, scene: _Scene, possible: tuple[Edges, float], links: Edges
+    ) -> Divided:
+        """Return the links that stay, and mothers with their daughters."""
+        if not (self.division_fraction > 0 and len(links.source)):
+            nobody = np.empty(0, np.intp)
+            return Divided(links.source, links.target, nobody, nobody.reshape(0, 2))
+        sized = self.use_area
+        edges, limit = possible
         frame = Linked(
             expected=scene.expected,
+            blur=scene.blur,
             found=scene.found,
-            track_of=track_of,
+            edges=edges,
+            links=links,
+            limit=limit + _SEEN_ADVANTAGE,
             may_divide=self._tracks.lost == 0,
-            area_before=None if before is None else np.exp(before),
-            area_now=None if area is None else np.exp(area),
+            area_before=np.exp(self._tracks.looks[:, -1]) if sized else None,
+            area_now=np.exp(scene.looks[:, -1]) if sized else None,
         )
-        # daughters part by a cell's diameter, however slow the cells are
-        reach_px = _DIVISION_SPACINGS * self._motion.spacing_px
-        divisions = find_divisions(frame, reach_px, self.division_offset_fraction)
-        daughters = np.stack([divisions.first, divisions.second], axis=1)
-        return divisions.mother, daughters
+        return find_divisions(frame, self._motion, self.division_fraction)
 
-    def _advanced(
-        self,
-        scene: _Scene,
-        rows: Places,
-        places: Places,
-        mothers: Places,
-        daughters: Places,
-    ) -> Ints:
+    def _advanced(self, scene: _Scene, divided: Divided) -> Ints:
         """Take over what was found; return the ids (n,) of the cells."""
         old = self._tracks
-        goes_on = ~np.isin(places, daughters) & ~np.isin(rows, mothers)
-        rows, places = rows[goes_on], places[goes_on]
+        rows, places, mothers, daughters = divided
         now = Tracks.resting(scene.found, scene.looks)
         step = (scene.found[places] - old.yx[rows] - scene.shift) / scene.elapsed
         moved = old.step[rows].any(axis=1, keepdims=True)
         blend = np.where(moved, _NEW_STEP_WEIGHT, 1.0)
         now.step[places] = blend * step + (1 - blend) * old.step[rows]
         now.ids[places], now.parents[places] = old.ids[rows], old.parents[rows]
+        now.seen[places] = old.seen[rows] + 1
+        share = np.maximum(1 / now.seen[places], _NEW_LOOK_WEIGHT)[:, None]
+        now.looks[places] = share * scene.looks[places] + (1 - share) * old.looks[rows]
         now.parents[daughters] = old.ids[mothers][:, None]
         new = now.ids == 0
         now.ids[new] = self._last_id + np.arange(1, np.count_nonzero(new) + 1)
@@ -308,6 +311,9 @@ class StreamingTracker:
         gone[rows] = gone[mothers] = False
         missing = old.at(gone)
         missing.yx = scene.expected[gone]
+        missing.step = missing.step * self._motion.persistence ** min(
+            scene.elapsed, _LONGEST_LEAP
+        )
         missing.lost = missing.lost + scene.elapsed
         kept = missing.lost <= self.memory
         self._tracks = now.with_(missing.at(kept))

@@ -30,7 +30,9 @@ class Tracks:
     looks
         (n, f) logarithms of the features compared.
     lost
-        (n,) updates since it was last seen.
+        (n,) timesteps since it was last seen.
+    seen
+        (n,) times that it was seen.
     """
 
     ids: Ints
@@ -39,6 +41,7 @@ class Tracks:
     step: Floats
     looks: Floats
     lost: Ints
+    seen: Ints
 
     @classmethod
     def none(cls, n_looks: int) -> Tracks:
@@ -48,8 +51,8 @@ class Tracks:
     @classmethod
     def resting(cls, yx: Floats, looks: Floats) -> Tracks:
         """Return tracks at (n, 2) y, x with (n, f) looks, without id, at rest."""
-        ids, parents, lost = np.zeros((3, len(yx)), np.int64)
-        return cls(ids, parents, yx, np.zeros_like(yx), looks, lost)
+        ids, parents, lost, seen = np.zeros((4, len(yx)), np.int64)
+        return cls(ids, parents, yx, np.zeros_like(yx), looks, lost, seen + 1)
 
     def at(self, rows: Places | npt.NDArray[np.bool_]) -> Tracks:
         """Return a copy of some rows, (n,) or (n, 2)."""
@@ -75,4 +78,5 @@ class Tracks:
             step=np.asarray(state["step"], np.float64).reshape(n, 2),
             looks=np.asarray(state["looks"], np.float64).reshape(n, n_looks),
             lost=np.asarray(state["lost"], np.int64),
+            seen=np.asarray(state["seen"], np.int64),
         )
