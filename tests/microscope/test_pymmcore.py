@@ -14,6 +14,7 @@ from faro.microscope.abstract import AbstractMicroscope
 from faro.microscope.pymmcore import PyMMCoreMicroscope
 from faro.microscope.steps import CloseReport
 from faro.testing.devices import CAMERA_SHAPE, SLM_SHAPE, DiaryMicroscope
+from faro.testing.microscope import event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -197,3 +198,30 @@ def test_a_microscope_without_light_refuses_power() -> None:
         assert bare.resolve_power(channel("Green")) is None
         with pytest.raises(HardwareError, match="power of 'Green' cannot be set"):
             bare.resolve_power(channel("Green", 5))
+
+
+def test_every_light_that_a_run_sets_is_in_the_log_whatever_its_property_is_called(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Gained(MMDemo):
+        """Its light is pretended by a property that is not called a level."""
+
+        POWER_PROPERTIES: ClassVar[Mapping[str, Level]] = {
+            "DAPI": ("Camera", "TestProperty1")
+        }
+
+    with Gained() as rig, caplog.at_level("INFO", "faro"):
+        rig.mmc.defineConfig("Channel", "DAPI", "Camera", "TestProperty1", "0.05")
+        lit = [("Camera", "TestProperty1", 0.025), ("Camera", "Gain", 1)]
+        events = [
+            event_of(exposure=1.0, channel="DAPI"),
+            event_of(exposure=1.0, properties=lit),
+        ]
+        run = rig.run_mda(iter(events))
+        run.join(20)
+    assert run.error is None
+    said = [r.getMessage() for r in caplog.records if "light level" in r.getMessage()]
+    level = "light level Camera.TestProperty1"
+    values = [float(line.rpartition(" ")[2]) for line in said if line.startswith(level)]
+    assert values[:3] == [0.05, 0.025, 0.0]
+    assert not [line for line in said if "Gain" in line]

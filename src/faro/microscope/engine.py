@@ -14,7 +14,6 @@ from faro.errors import HardwareError
 from faro.microscope.autofocus import Autofocus
 from faro.microscope.demands import check_exposure
 from faro.microscope.exposure import Exposure
-from faro.microscope.levels import SUFFIX
 from faro.microscope.missed import (
     DeviceFailedError,
     MissedFrame,
@@ -23,6 +22,7 @@ from faro.microscope.missed import (
 from faro.microscope.mmcore import MDAEngine, SkipEvent
 from faro.microscope.moving import moves_of
 from faro.microscope.policy import EnginePolicy, RetryPolicy
+from faro.microscope.presets import Presets
 from faro.microscope.slm import SlmDriver
 from faro.microscope.turns import SlmTurns
 from faro.microscope.waiting import DeviceWaiter, Touched, whereabouts_um
@@ -95,11 +95,11 @@ class FaroEngine(MDAEngine):
         self._waiter = DeviceWaiter(core, self.policy, self._cancelled, clock)
         self._focus = Autofocus(core, self.policy, self._cancelled, self._waiter)
         self._exposure = Exposure(core, self.policy, self._cancelled)
+        self.presets = Presets(core, self._set)
         self._forget()
 
     def _forget(self) -> None:
-        self._applied: tuple[str, str] | None = None
-        self._devices_of: dict[tuple[str, str], frozenset[str]] = {}
+        self.presets.forget()
         self._position_um: tuple[float | None, ...] = (None, None, None)
         self._focus.forget()
         self._autoshutter = False
@@ -118,7 +118,7 @@ class FaroEngine(MDAEngine):
 
     def forget_preset(self) -> None:
         """Set the preset of the next event anew: somebody changed the light."""
-        self._applied = None
+        self.presets.changed()
 
     def refuse(self) -> None:
         """Switch no light on any more, and stop waiting: the run is cancelled.
@@ -195,7 +195,10 @@ class FaroEngine(MDAEngine):
             self._slm.blank(self._slm.device(event.slm_image))
         touched = Touched()
         self._move(event, touched)
-        self._set_channel(event, touched)
+        if event.channel is not None:
+            touched.devices |= self.presets.set(
+                event.channel.group, event.channel.config
+            )
         self._set_properties(event, touched)
         self._set_camera(event)
         self._waiter.wait(touched)
@@ -246,8 +249,7 @@ class FaroEngine(MDAEngine):
         for device, prop, value in settings:
             what = f"Setting {device}.{prop} to {value!r}"
             self._set(what, partial(self.mmcore.setProperty, device, prop, value))
-            if prop.endswith(SUFFIX):
-                logger.info("light level %s.%s set to %s", device, prop, value)
+            self.presets.note_light(device, prop, value)
 
     def _set(
         self, what: str, action: Callable[[], object], retry: RetryPolicy | None = None
@@ -259,24 +261,9 @@ class FaroEngine(MDAEngine):
         for what, move in moves_of(self.mmcore, event, shift_um, touched):
             self._set(what, move, self.policy.moves)
 
-    def _set_channel(self, event: MDAEvent, touched: Touched) -> None:
-        if event.channel is None:
-            return
-        core, preset = self.mmcore, (event.channel.group, event.channel.config)
-        if preset == self._applied:
-            return
-        self._applied = None
-        self._set(f"Setting the preset {preset}", lambda: core.setConfig(*preset))
-        logger.info("preset %s/%s set", *preset)
-        self._applied = preset
-        if preset not in self._devices_of:
-            settings = core.getConfigData(*preset)
-            self._devices_of[preset] = frozenset(entry[0] for entry in settings)
-        touched.devices |= self._devices_of[preset]
-
     def _set_properties(self, event: MDAEvent, touched: Touched) -> None:
         for setting in event.properties or ():
-            self._applied = None
+            self.presets.changed()
             self.set_all([setting])
             touched.devices.add(setting[0])
 

@@ -36,6 +36,11 @@ class LightLevels:
     stimulation: tuple[Level, ...] = ()
     imaging: tuple[Level, ...] = ()
 
+    @property
+    def every(self) -> frozenset[Level]:
+        """All of them."""
+        return frozenset((*self.stimulation, *self.imaging))
+
 
 def light_levels(
     core: CMMCorePlus, declared: Iterable[Level], stimulation: Iterable[Level]

@@ -167,7 +167,7 @@ class HardwareSession:
             self._refuse_second_run()
             check_numeric_locale()
             check_devices(self.core)
-            self._dark.levels()
+            self.engine.presets.lights = self._dark.levels().every
             feed = self._watched(events) if isinstance(events, Iterator) else None
             self.engine.begin(on_frame, on_missing)
             args = (feed or events, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -144,3 +147,12 @@ class LoggingRig(DiaryMicroscope):
         except BaseException:
             self.shutdown()
             raise
+
+
+class TalkingRig(LoggingRig):
+    """Logs a line while its devices are being loaded."""
+
+    def init_scope(self) -> None:
+        """Say so, and load the devices."""
+        logger.info("loading, in the host")
+        super().init_scope()

@@ -126,6 +126,7 @@ def host_file(path: Path, records: list[logging.LogRecord], torn: str = "") -> N
 def test_what_a_dead_host_did_not_send_is_read_from_its_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, client: Client
 ) -> None:
+    log = HostLog(tmp_path / "host.log")
     records = [record(number) for number in range(6)]
     host_file(tmp_path / "host.log", records, torn='{"time": "2026-')
     for each in records[:3]:
@@ -133,12 +134,34 @@ def test_what_a_dead_host_did_not_send_is_read_from_its_file(
     client.relay.flush()
     sent, _ = client.channel.receive()
     assert isinstance(sent, say.LogLines)
-    log = HostLog(tmp_path / "host.log")
     with caplog.at_level(logging.INFO, "faro"):
         log.take(sent)
         assert (log.read_up(), log.read_up()) == (3, 0)
     assert [r.getMessage() for r in caplog.records] == [f"line {n}" for n in range(6)]
     assert caplog.records[-1].created == pytest.approx(records[-1].created, abs=1e-5)
+
+
+def test_a_host_that_died_before_it_sent_anything_is_read_from_its_beginning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    early = record(0)
+    early.created -= 60.0
+    log = HostLog(tmp_path / "host.log")
+    host_file(tmp_path / "host.log", [early, record(1), record(2)])
+    with caplog.at_level(logging.INFO, "faro"):
+        assert log.read_up() == 2
+    assert [r.getMessage() for r in caplog.records] == ["line 1", "line 2"]
+
+
+def test_what_is_logged_while_the_devices_are_loaded_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "faro"),
+        host("faro.testing.logging_rig:TalkingRig", str(tmp_path / "diary.txt")),
+    ):
+        said = [r.getMessage() for r in caplog.records]
+    assert "loading, in the host" in said
 
 
 def test_a_host_without_a_file_has_nothing_more_to_say(tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ def main() -> None:
         calls.send(say.Reply(id=0, error=say.ErrorNote.of(error)))
         ending.request("the microscope could not be built")
     else:
+        relay.flush()
         calls.send(say.Reply(id=0, value=instrument.model_dump()))
     while True:
         time.sleep(1.0)

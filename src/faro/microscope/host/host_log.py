@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 WAIT_S = 0.5
 REMEMBERED = 4000
+MARGIN_S = 1.0
+"""Lines of two threads may come in another order than they were made."""
 LOOKED_AT_BYTES = 1 << 20
 
 
 class HostLog:
     """Writes what the host logs into the log of this process.
 
-    `take` is called on one thread, `wait_for` on any.
+    To be made before the host is started: what comes later is the host's. `take` is
+    called on one thread, `wait_for` on any.
 
     Parameters
     ----------
@@ -32,15 +35,17 @@ class HostLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._count = 0
         self._more = threading.Condition()
+        self._since_s = datetime.now(tz=UTC).timestamp()
         self._known: deque[tuple[str, str]] = deque(maxlen=REMEMBERED)
 
     def take(self, message: say.LogLines) -> None:
         """Write lines that the host sent."""
         for line in message.lines:
             self._known.append(_key(line))
+            self._since_s = max(self._since_s, line.created - MARGIN_S)
             log_here(line)
         with self._more:
             self._count += len(message.lines)
@@ -53,13 +58,11 @@ class HostLog:
 
     def read_up(self) -> int:
         """Write the last lines of a host that is gone and sent them not; how many."""
-        if not self._known:
-            return 0
-        last_s, known = self._known[-1][0], set(self._known)
+        known = set(self._known)
         missed = [
             line
-            for line in _lines_of(self._path)
-            if _key(line)[0] >= last_s and _key(line) not in known
+            for line in _lines_of(self.path)
+            if line.created >= self._since_s and _key(line) not in known
         ]
         self.take(say.LogLines(lines=tuple(missed)))
         return len(missed)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from faro import settings
 from faro.errors import HardwareError
 from faro.microscope.host import messages as say
+from faro.microscope.host.host_log import HostLog
 from faro.microscope.host.wire import Channel
 from faro.system.hosting import start_process, this_platform
 
@@ -47,6 +48,8 @@ class Launched:
         The connections of calls and of runs.
     folder
         Private to this user; holds the host's log.
+    log
+        What the host logged, and logs.
     spec
         The microscope, ``module:Class``.
     instrument
@@ -57,6 +60,7 @@ class Launched:
     calls: Channel[say.Answer]
     runs: Channel[say.Told]
     folder: Path
+    log: HostLog
     spec: str
     instrument: say.Instrument
 
@@ -88,18 +92,19 @@ def launch(
         sys_path=tuple(sys.path),
         start_s=settings.load().host_start_s,
     )
+    log = HostLog(folder / LOG_NAME)
     process = start_host(start, folder, platform)
     channels: list[Channel[say.Answer] | Channel[say.Told]] = []
     try:
         calls, runs = _connect(process, start, folder, platform)
         channels += [calls, runs]
-        instrument = _built(process, calls, start, folder)
+        instrument = _built(process, calls, start, log)
     except BaseException:
         for channel in channels:
             channel.close()
         _abandon(process)
         raise
-    return Launched(process, calls, runs, folder, spec, instrument)
+    return Launched(process, calls, runs, folder, log, spec, instrument)
 
 
 def start_host(start: say.Start, folder: Path, platform: Platform) -> HostProcess:
@@ -152,7 +157,7 @@ def _built(
     process: HostProcess,
     calls: Channel[say.Answer],
     start: say.Start,
-    folder: Path,
+    log: HostLog,
 ) -> say.Instrument:
     """Return what the host tells of its microscope, when it is built."""
     deadline_s = time.monotonic() + start.start_s
@@ -161,16 +166,17 @@ def _built(
             if not calls.ready(POLL_S):
                 continue
             answer, _ = calls.receive()
-            if not isinstance(answer, say.Reply):
+            if isinstance(answer, say.LogLines):
+                log.take(answer)
                 continue
             if answer.error is not None:
                 error = answer.error.error(f"the device host of {start.spec}")
-                error.add_note(f"Its log: {folder / LOG_NAME}")
+                error.add_note(f"Its log: {log.path}")
                 raise error
             return say.Instrument.model_validate(answer.value)
     except (OSError, EOFError) as error:
-        raise _not_started(process, start, folder) from error
-    raise _not_started(process, start, folder)
+        raise _not_started(process, start, log.path.parent) from error
+    raise _not_started(process, start, log.path.parent)
 
 
 def _not_started(process: HostProcess, start: say.Start, folder: Path) -> HardwareError:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from faro.errors import FaroError, HardwareError, RunStateError
 from faro.microscope.host import messages as say
-from faro.microscope.host.host_log import HostLog
 from faro.microscope.host.launch import exit_code, remove, tail
 from faro.microscope.host.wire import WireError
 
@@ -58,7 +57,7 @@ class HostLink:
     def __init__(self, launched: Launched) -> None:
         self._launched = launched
         self.runs = launched.runs
-        self.log = HostLog(launched.log_path)
+        self.log = launched.log
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._pending: dict[int, _Pending] = {}

@@ -126,7 +126,7 @@ def line_of(record: logging.LogRecord) -> say.LogLine:
         level=record.levelno,
         logger=record.name,
         thread=record.threadName or "",
-        message=message,
+        message=message.encode("utf-8", "backslashreplace").decode(),
     )
 
 
