@@ -182,7 +182,7 @@ class FaroEngine(MDAEngine):
                 self._skip_if_unfocused(event)
             self._prepare(event)
         except DeviceFailedError as error:
-            self._applied = None
+            self.presets.changed()
             self.slm_turns.leave()
             self._missed(event, error)
             raise SkipEvent(reason=str(error)) from error
