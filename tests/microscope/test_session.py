@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import useq
 
 from faro.errors import HardwareError, RunStateError
 from faro.microscope import MMDemo
@@ -26,8 +27,6 @@ from faro.testing.microscope import event_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import useq
 
     from faro.microscope.abstract import RunThread
 
@@ -91,7 +90,7 @@ def test_dark_after_a_run_that(end: str, scope: DiaryMicroscope) -> None:
         yield stim()
         lit.set()
         if end == "failed":
-            yield event_of(channel="No such preset")
+            yield event_of(action=useq.CustomAction(name="dance"))
         if end == "cancelled":
             threading.Event().wait(20)
 
