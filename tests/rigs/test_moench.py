@@ -193,27 +193,41 @@ def test_what_fails_now_and_then_is_tried_again(
     [
         ("stage", r"Moving 'TIXYDrive' to \(3.0, 0.0\) um failed 10 times"),
         ("Cyan_Level", r"preset \('TTL_ERK', 'CyanStim'\) failed 10 times"),
-        ("overlap On", r"Setting Mosaic3.OverlapMode to 'On' failed 10 times"),
     ],
 )
-def test_what_fails_for_ever_ends_the_run_and_nothing_is_fired(
+def test_what_fails_for_ever_gives_no_frame_and_nothing_is_fired(
     workshop: Workshop, failing: str, message: str
 ) -> None:
     moench, bench = workshop.make(Impatient, keep_awake_interval_s=0)
+    told: list[Exception] = []
+    moench.connect_missing(lambda _, error: told.append(error))
     bench.faults.left[failing] = 1000
     thread = run(moench, stim(0, x_pos=3))
+    assert thread.error is None
+    (error,) = told
     with pytest.raises(HardwareError, match=message):
+        raise error
+    assert not bench.diary.of("snap", "shutter open", "slm show 1")
+
+
+def test_a_mode_that_cannot_be_set_ends_the_run(workshop: Workshop) -> None:
+    moench, bench = workshop.make(Impatient, keep_awake_interval_s=0)
+    bench.faults.left["overlap On"] = 1000
+    thread = run(moench, stim(0, x_pos=3))
+    with pytest.raises(HardwareError, match=r"OverlapMode to 'On' failed 10 times"):
         raise thread.error or AssertionError
     assert not bench.diary.of("snap", "shutter open", "slm show 1")
 
 
-def test_a_stage_that_never_arrives_ends_the_run(workshop: Workshop) -> None:
+def test_a_stage_that_never_arrives_gives_no_frame(workshop: Workshop) -> None:
     moench, bench = workshop.make(Impatient, keep_awake_interval_s=0)
-    taken = frames_of(moench)
+    taken, told = frames_of(moench), list[Exception]()
+    moench.connect_missing(lambda _, error: told.append(error))
     bench.stage_arrives = False
     thread = run(moench, image(0, x_pos=500))
+    assert thread.error is None
     with pytest.raises(HardwareError, match=r"'TIXYDrive' was not ready .*position"):
-        raise thread.error or AssertionError
+        raise told[0]
     assert taken == []
     assert "snap" not in bench.diary.lines
 
