@@ -29,9 +29,13 @@ def open_run(path: str | Path) -> Run:
         If it is no run, or was written by a newer version of the layout.
     """
     folder = Path(path).absolute()
-    run_json = RunLayout(folder).run_json
+    layout = RunLayout(folder)
+    run_json = layout.run_json
     if run_json.is_file():
         return open_own_run(folder)
+    if layout.journal.is_file():
+        problem = f"{run_json} is missing; the rest of a run is there."
+        raise StorageError(problem, remedy=f"Make it anew: faro repair {folder}")
     if is_public_run(folder):
         return open_public_run(folder)
     if is_plain(folder):
