@@ -277,7 +277,12 @@ MISTAKES: list[tuple[str, object, str, str]] = [
         f"{STIMULATOR}.component",
         "PercentageOfCell",
     ),
-    (f"{STIMULATOR}.component", "mine:Own", f"{STIMULATOR}.component", "beside the"),
+    (
+        f"{STIMULATOR}.component",
+        "module_of_nobody:Own",
+        f"{STIMULATOR}.component",
+        "beside the",
+    ),
     (f"{STIMULATOR}.component", GONE, f"{STIMULATOR}.component", "module:Name"),
     (
         f"{STIMULATOR}.component",
