@@ -46,6 +46,11 @@ def test_the_whole_environment_is_written_at_the_start(writer: OmeZarrWriter) ->
     assert found["command"]
 
 
+def test_only_the_folder_of_the_run_holds_a_run_json(writer: OmeZarrWriter) -> None:
+    """Whoever looks for runs by that name finds one, not its copy too."""
+    assert list(writer.path.rglob("run.json")) == [writer.path / "run.json"]
+
+
 def test_modules_of_the_user_are_found_again_by_hash_and_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

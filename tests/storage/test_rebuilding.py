@@ -244,7 +244,7 @@ def test_what_cannot_be_made_anew_is_refused_by_name(
         repair(path)
     (path / "journal.jsonl").write_bytes(journal)
     (path / "run.json").unlink()
-    (path / "provenance" / "run.json").unlink()
+    (path / "provenance" / "run.copy.json").unlink()
     for look in (verify, repair):
         with pytest.raises(StorageError, match=r"run\.json"):
             look(path)

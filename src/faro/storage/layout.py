@@ -62,7 +62,7 @@ class RunLayout:
     @property
     def run_copy(self) -> Path:
         """A copy of ``run.json``, from which it can be made anew."""
-        return self.path / "provenance" / "run.json"
+        return self.path / "provenance" / "run.copy.json"
 
     @property
     def sources(self) -> Path:
