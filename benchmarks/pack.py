@@ -1,0 +1,108 @@
+"""What `faro pack` does to a run of many files, and that it may be killed while it does.
+
+    python benchmarks/pack.py [--positions 384] [--timepoints 1000] [--size 16] [--kills 3]
+
+Writes a run of that many positions and timepoints with small two-channel stacks (what
+counts here is the number of files), packs it in a process of its own that is killed at
+random moments and begun again, and then reads every stack and compares it with the hash
+that the journal has kept since it was written. The default takes some ten minutes and
+needs 400,000 inodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from faro.model import RunNeeds, Stack
+from faro.storage import OmeZarrWriter
+from faro.storage.checking import verify
+
+CHANNELS = ("nuclei", "reporter")
+PACK = "import sys; from pathlib import Path; from faro.storage.packing import pack; {}"
+ONCE = PACK.format("pack(Path(sys.argv[1]))")
+
+
+def write(path: Path, positions: int, timepoints: int, size: int) -> float:
+    """Write the run; return the seconds it took."""
+    shape = size, size
+    fovs = tuple(range(positions))
+    needs = RunNeeds(timepoints, fovs, CHANNELS, shape, pixel_size_um=0.325)
+    pixels = np.random.default_rng(0).integers(0, 4000, (2, *shape), np.uint16)
+    writer = OmeZarrWriter(path, durability="process")
+    started_s = time.perf_counter()
+    writer.open(needs, {})
+    for timestep in range(timepoints):
+        for fov in range(positions):
+            pixels[:, 0, 0] = fov, timestep
+            writer.store_stack(Stack(pixels, CHANNELS, fov, timestep), {})
+    writer.close({})
+    return time.perf_counter() - started_s
+
+
+def n_files(path: Path) -> int:
+    """Return how many files a folder holds."""
+    return sum(entry.is_file() for entry in path.rglob("*"))
+
+
+def packed_with_kills(path: Path, kills: int, seed: int) -> tuple[list[float], float]:
+    """Pack, killed some times; return after how many seconds, and the last one's."""
+    rng, after_s = random.Random(seed), []
+    for number in range(kills + 1):
+        started_s = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-c", ONCE, str(path)])
+        try:
+            process.wait(rng.uniform(1.0, 30.0) if number < kills else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        after_s.append(time.perf_counter() - started_s)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return after_s[:-1], after_s[-1]
+
+
+def main() -> None:
+    """Write, pack, verify, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("positions", 384), ("timepoints", 1000), ("size", 16)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=None)
+    given = parser.parse_args()
+    root = Path(tempfile.mkdtemp(dir=given.folder))
+    path = root / "run"
+    try:
+        wrote_s = write(path, given.positions, given.timepoints, given.size)
+        before = n_files(path)
+        killed_s, last_s = packed_with_kills(path, given.kills, given.seed)
+        after, findings = n_files(path), verify(path)
+    finally:
+        shutil.rmtree(root)
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+    print("| what | figure |\n| --- | --- |")
+    print(f"| positions x timepoints | {given.positions} x {given.timepoints} |")
+    print(f"| written in | {wrote_s:.0f} s |")
+    print(f"| files before, after | {before}, {after} |")
+    print(f"| killed after | {', '.join(f'{s:.0f} s' for s in killed_s)} |")
+    print(f"| the last attempt took | {last_s:.0f} s |")
+    print(f"| most memory of an attempt | {peak_mb:.0f} MB |")
+    print(f"| found wrong by verify | {len(findings)} |")
+    for finding in findings[:10]:
+        print(f"  {finding}")
+    if findings:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
