@@ -1,6 +1,6 @@
-"""What `faro pack` does to a run of many files, and that it may be killed while it does.
+"""What `faro pack` does to a run of many files, though it is killed on the way.
 
-    python benchmarks/pack.py [--positions 384] [--timepoints 1000] [--size 16] [--kills 3]
+    python benchmarks/pack.py [--positions 384] [--timepoints 1000] [--kills 3]
 
 Writes a run of that many positions and timepoints with small two-channel stacks (what
 counts here is the number of files), packs it in a process of its own that is killed at
@@ -56,19 +56,17 @@ def n_files(path: Path) -> int:
 
 def packed_with_kills(path: Path, kills: int, seed: int) -> tuple[list[float], float]:
     """Pack, killed some times; return after how many seconds, and the last one's."""
-    rng, after_s = random.Random(seed), []
-    for number in range(kills + 1):
-        started_s = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", ONCE, str(path)])
+    rng, killed_s = random.Random(seed), []
+    command = [sys.executable, "-c", ONCE, str(path)]
+    for _ in range(kills):
+        after_s = rng.uniform(1.0, 30.0)
         try:
-            process.wait(rng.uniform(1.0, 30.0) if number < kills else None)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        after_s.append(time.perf_counter() - started_s)
-    if process.returncode:
-        raise SystemExit(process.returncode)
-    return after_s[:-1], after_s[-1]
+            subprocess.run(command, check=True, timeout=after_s)
+        except subprocess.TimeoutExpired:  # `run` has killed it then
+            killed_s.append(after_s)
+    started_s = time.perf_counter()
+    subprocess.run(command, check=True)
+    return killed_s, time.perf_counter() - started_s
 
 
 def main() -> None:
