@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -69,6 +68,15 @@ def packed_with_kills(path: Path, kills: int, seed: int) -> tuple[list[float], f
     return killed_s, time.perf_counter() - started_s
 
 
+def most_memory() -> str:
+    """Return the most memory that one of the processes held."""
+    if sys.platform == "win32":
+        return "unknown"
+    import resource
+
+    return f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3:.0f} MB"
+
+
 def main() -> None:
     """Write, pack, verify, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -87,14 +95,13 @@ def main() -> None:
         after, findings = n_files(path), verify(path)
     finally:
         shutil.rmtree(root)
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
     print("| what | figure |\n| --- | --- |")
     print(f"| positions x timepoints | {given.positions} x {given.timepoints} |")
     print(f"| written in | {wrote_s:.0f} s |")
     print(f"| files before, after | {before}, {after} |")
     print(f"| killed after | {', '.join(f'{s:.0f} s' for s in killed_s)} |")
     print(f"| the last attempt took | {last_s:.0f} s |")
-    print(f"| most memory of an attempt | {peak_mb:.0f} MB |")
+    print(f"| most memory of an attempt | {most_memory()} |")
     print(f"| found wrong by verify | {len(findings)} |")
     for finding in findings[:10]:
         print(f"  {finding}")
