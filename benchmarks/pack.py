@@ -70,11 +70,13 @@ def packed_with_kills(path: Path, kills: int, seed: int) -> tuple[list[float], f
 
 def most_memory() -> str:
     """Return the most memory that one of the processes held."""
-    if sys.platform == "win32":
-        return "unknown"
-    import resource
+    most = "unknown"
+    if sys.platform != "win32":
+        import resource
 
-    return f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3:.0f} MB"
+        most_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        most = f"{most_kb / 1e3:.0f} MB"
+    return most
 
 
 def main() -> None:
