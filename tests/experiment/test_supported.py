@@ -146,6 +146,11 @@ def plate(**words: Any) -> useq.WellPlatePlan:
             "z_plan: there is no 'stp'. Did you mean 'step'",
         ),
         (
+            {"z_plan": {"range": 4}},
+            "z_plan: {'range': 4} is not understood. Give range",
+        ),
+        ({"grid_plan": {"rows": 4}}, "grid_plan: .* is not understood. Give rows, col"),
+        (
             {"grid_plan": {**GRID, "overlp": 3}},
             "grid_plan: there is no 'overlp'. Did you mean 'overlap'",
         ),
@@ -346,3 +351,9 @@ def test_all_mistakes_are_reported_together() -> None:
 )
 def test_good_experiments_are_not_refused(words: dict[str, Any]) -> None:
     assert list(RTMSequence(**{**TEN, **words}))
+
+
+def test_one_typo_in_a_plan_is_one_problem() -> None:
+    with pytest.raises(ExperimentError) as caught:
+        RTMSequence(**{**TEN, "z_plan": {"range": 4, "stp": 1}})
+    assert len(caught.value.problems) == 1

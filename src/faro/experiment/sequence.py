@@ -25,7 +25,12 @@ from faro.experiment.refusal import ExperimentError, Refusing
 from faro.experiment.subsequences import without_unsaid_groups
 from faro.experiment.supported import POSITION_REMEDY, times_s, unexecuted
 from faro.experiment.tiles import spots
-from faro.experiment.unread import TIME_REMEDY, unread_words
+from faro.experiment.unread import (
+    GRID_REMEDY,
+    TIME_REMEDY,
+    Z_REMEDY,
+    unread_words,
+)
 from faro.experiment.wells import WELL_FACTS, well_facts
 
 if TYPE_CHECKING:
@@ -111,6 +116,8 @@ class RTMSequence(Refusing, useq.MDASequence):
         "time_plan": TIME_REMEDY,
         "stage_positions": POSITION_REMEDY,
         "stim_exposure": EXPOSURE_REMEDY,
+        "z_plan": Z_REMEDY,
+        "grid_plan": GRID_REMEDY,
     }
 
     channels: tuple[AnyChannel, ...] = ()

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 TIME_WORDS = frozenset({"interval", "loops", "duration", "prioritize_duration"})
 TIME_REMEDY = "Give two of interval, loops and duration, or a list of such phases."
+Z_REMEDY = (
+    "Give range and step, or above, below and step, or top, bottom and step, or a list "
+    "as relative or absolute."
+)
+GRID_REMEDY = "Give rows, columns, fov_width and fov_height, or another grid of useq."
+REMEDIES = {"z_plan": Z_REMEDY, "grid_plan": GRID_REMEDY}
 POSITION_WORDS = frozenset({*useq.Position.model_fields, "row", "col"})
 PLATE_WORDS = frozenset(useq.WellPlatePlan.model_fields)
 CHANNEL_WORDS = frozenset({*useq.Channel.model_fields, "power"})
@@ -41,7 +47,7 @@ def _unread(given: Mapping[str, Any], inside: str) -> Iterator[Problem]:
     for name in PLANS:
         plan = given.get(name)
         if isinstance(plan, Mapping):
-            yield from unknown_words(plan, _words_of(name, plan), f"{inside}{name}")
+            yield from _in_plan(name, plan, f"{inside}{name}")
 
 
 def _in_positions(given: object, where: str) -> Iterator[Problem]:
@@ -94,14 +100,29 @@ def _in_times(plan: object, where: str) -> Iterator[Problem]:
                 yield Problem(where, what, TIME_REMEDY)
 
 
-def _words_of(name: str, plan: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the words of the kind of plan that this is; of all kinds if it is none."""
+def _in_plan(name: str, plan: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """Yield what is passed over in a plan, which is of the kind it is most like."""
     try:
-        read = _reader(name).validate_python(plan)
+        read = type(_reader(name).validate_python(plan))
     except ValidationError:
-        every = (word for kind in _kinds(name) for word in kind.model_fields)
-        return tuple(dict.fromkeys(every))
-    return tuple(type(read).model_fields)
+        read = None
+
+    def likeness(kind: type[BaseModel]) -> tuple[int, bool]:
+        return len(plan.keys() & kind.model_fields.keys()), kind is read
+
+    kinds = _kinds(name)
+    like = max(kinds, key=likeness)
+    alike = [kind for kind in kinds if likeness(kind)[0] == likeness(like)[0]]
+    known = (
+        like.model_fields
+        if read is like
+        else {w for k in alike for w in k.model_fields}
+    )
+    problems = list(unknown_words(plan, known, where))
+    yield from problems
+    if read not in (None, like) and not problems:
+        remedy = REMEDIES.get(name, "Look its words up in useq.")
+        yield Problem(where, f"{dict(plan)!r:.60} is not understood.", remedy)
 
 
 @cache
