@@ -90,18 +90,19 @@ def test_a_setting_that_fails_is_tried_again(
     assert len(sink.stacks) == 4
 
 
-def test_a_setting_that_fails_every_time_ends_the_run_dark_and_on_record(
+def test_a_setting_that_fails_every_time_gives_no_frame_and_the_run_goes_on(
     demo: MMDemo, settings: Settings, tmp_path: Path
 ) -> None:
     settings.failures_left = 3
     sink = MemorySink(tmp_path)
     summary = Controller(demo, writer=sink).run_experiment(sequence())
-    assert not summary.completed
+    assert (summary.reason, summary.n_stacks) == ("completed", 3)
+    (missing,) = sink.kinds("frame_missing")
+    assert (missing["fov"], missing["timestep"], missing["channel"]) == (0, 0, "Cy5")
     reason = "Setting Camera.Offset to '2' failed 3 times: the cable is loose"
-    assert reason in summary.reason
-    assert settings.lit == []
-    (line,) = sink.kinds("run_finished")
-    assert reason in line["reason"]
+    assert reason in missing["reason"]
+    assert settings.told == ["2", "2", "2", "2", "3", "4", "3", "4"]
+    assert settings.lit == ["3", "4", "4", *["3", "3", "4", "4"]]
     assert not demo.mmc.getShutterOpen()
 
 
