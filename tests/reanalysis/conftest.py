@@ -87,14 +87,19 @@ parameters = { fraction = 0.4, direction = [-1, 0] }
 """
 
 
-def write_recording(path: Path, other: int | None = None) -> Path:
-    """Write a run of three positions; the frames of position ``other`` differ."""
-    stim = [Channel("Blue", 20)]
+def write_recording(
+    path: Path, other: int | None = None, red_at: int | None = None
+) -> Path:
+    """Write a run of three positions; the frames of position ``other`` differ.
+
+    All have light of the channel Blue, position ``red_at`` also of Red.
+    """
+    blue, red = Channel("Blue", 20), Channel("Red", 5)
     events = [
         RTMEvent(
             index={"t": t, "p": p},
             channels=[Channel(name, 10) for name in CHANNELS],
-            stim_channels=stim if t == 2 else (),
+            stim_channels=[blue, red][: 1 + (p == red_at)] if t == 2 else (),
             min_start_time=10.0 * t,
             metadata={"arm": "ab"[p % 2]},
         )
@@ -155,9 +160,11 @@ class Lab:
         lines = ["[[pipeline.features]]", f'component = "user_parts:{name}"']
         return "\n".join([*lines, f"parameters = {{ {said} }}" if said else ""])
 
-    def write(self, name: str, other: int | None = None) -> Path:
-        """Write a recording in which the frames of position ``other`` differ."""
-        return write_recording(self.folder / name, other)
+    def write(
+        self, name: str, other: int | None = None, red_at: int | None = None
+    ) -> Path:
+        """Write a recording, as `write_recording` does."""
+        return write_recording(self.folder / name, other, red_at)
 
 
 @pytest.fixture

@@ -61,6 +61,21 @@ def test_it_gives_what_the_loop_gives_bit_for_bit(
     assert not [p for p in verify(done.path) if p.severity == "error"]
 
 
+def test_masks_have_the_names_of_the_whole_recording_at_each_position(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Two channels give light at position 0 only, one at the others."""
+    source = lab.write("source", red_at=0)
+    run = faro.open_run(reanalyze(source, lab.said(), tmp_path / "out").path)
+    loop = live(source, lab.said(), tmp_path / "loop")
+    assert [str(d) for d in differences(run, loop)] == []
+    names = {n for n in run.label_names if n.startswith("stim_mask")}
+    assert names == {"stim_mask_Blue", "stim_mask_Red"}
+    for fov in range(N_FOVS):
+        assert run.labels("stim_mask_Blue", fov, 2).any()
+    assert run.labels("stim_mask_Red", 0, 2).any()
+
+
 def test_frames_are_linked_and_survive_the_source(
     recording: Path, lab: Lab, tmp_path: Path
 ) -> None:

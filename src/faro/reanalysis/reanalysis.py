@@ -18,7 +18,7 @@ from faro.reanalysis.assembling import Piece, assemble
 from faro.reanalysis.engines import Engine, Serial
 from faro.reanalysis.planning import FovPlan, planned
 from faro.run import Controller
-from faro.run.stored import replayable_events, stim_mode_of
+from faro.run.stored import mask_labels_of, replayable_events, stim_mode_of
 from faro.run.stored_pipeline import recipe_for
 from faro.storage import OmeZarrWriter, open_run
 from faro.storage.converting import convert
@@ -314,7 +314,7 @@ class Reanalysis:
         if made.exists():
             shutil.rmtree(made)
         ordered = [results.pieces[plan.fov] for plan in plans]
-        names = self._recipe.make().label_names
+        names = self._recipe.make().labels_for((), mask_labels_of(base))
         done = assemble(made, base, ordered, self._description(base), names)
         reused: Counter[str] = Counter()
         for plan in plans:

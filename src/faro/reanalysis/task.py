@@ -25,7 +25,7 @@ from faro.run.moments import Moment
 from faro.run.one_run import RunParts
 from faro.run.open_run import OpenRun
 from faro.run.state import StateMachine
-from faro.run.stored import replayable_events
+from faro.run.stored import mask_labels_of, replayable_events
 from faro.run.stored_pipeline import PipelineRecipe
 from faro.storage import open_run
 
@@ -226,8 +226,10 @@ def _follow(
         machine = StateMachine()
         machine.move(RunState.RUNNING)
         parts = RunParts(microscope, pipeline, writer, LIMITS, Notices(), machine)
-        plan = GrowingPlan(tuple(events), task.stim_mode)
-        needed = needs(events, microscope.facts(), pipeline.label_names)
+        masks = mask_labels_of(source) if light else {}
+        plan = GrowingPlan(tuple(events), task.stim_mode, mask_labels=masks)
+        names = pipeline.labels_for((), masks)
+        needed = needs(events, microscope.facts(), names)
         opened = OpenRun(parts, plan, needed, None, {"task": task.name})
         try:
             summary = opened.run.carry_out()

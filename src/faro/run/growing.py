@@ -29,6 +29,8 @@ class GrowingPlan:
         As for `faro.experiment.plan`.
     left
         Returns those exposures that are to be taken; all of them where none was.
+    mask_labels
+        Names of label images that are given already.
 
     Attributes
     ----------
@@ -44,6 +46,7 @@ class GrowingPlan:
         events: Iterable[RTMEvent],
         stim_mode: str,
         left: Callable[[Iterable[PlannedEvent]], Iterator[PlannedEvent]] = iter,
+        mask_labels: Mapping[str, str] | None = None,
     ) -> None:
         self._events, self.stim_mode, self._left = events, stim_mode, left
         self._listed = tuple(events)
@@ -51,7 +54,7 @@ class GrowingPlan:
         self._steps: Iterator[PlannedEvent] = iter(())
         self._n_steps = 0
         self._asked: dict[tuple[int, int], dict[str, StimChannel]] = {}
-        self.mask_labels: dict[str, str] = {}
+        self.mask_labels: dict[str, str] = dict(mask_labels or {})
         self._ended = False
         self._take_over(self._listed)
 

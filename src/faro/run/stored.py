@@ -8,6 +8,8 @@ from faro.errors import StorageError
 from faro.experiment import Channel, RTMEvent
 from faro.experiment.waiting import WAIT
 from faro.model import FrameRole
+from faro.run.mask_labels import mask_labels
+from faro.storage.views import EXTENDED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -76,6 +78,21 @@ def replayable_events(
 def stim_mode_of(source: Run) -> str:
     """Return the stimulation mode of a stored run."""
     return str(source.info.get("description", {}).get("stim_mode") or "current")
+
+
+def mask_labels_of(source: Run) -> dict[str, str]:
+    """Return the label image that holds the masks of each stimulation channel.
+
+    Of the whole recording, with what followed its plan, so that each position of it
+    has the same names.
+    """
+    phases = [source.info.get("description", {}).get("experiment") or ()]
+    phases += [x["events"] for x in source.journal if x["kind"] == EXTENDED]
+    found: dict[str, str] = {}
+    for events in phases:
+        lights = (c["config"] for e in events for c in e.get("stim_channels") or ())
+        found = mask_labels(lights, found)
+    return found
 
 
 def _of_frames(source: Run, stored: dict[int, set[int]]) -> list[RTMEvent]:
