@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,6 @@ from faro.run.stored import mask_labels_of, replayable_events, stim_mode_of
 from faro.run.stored_pipeline import recipe_for
 from faro.storage import OmeZarrWriter, open_run
 from faro.storage.converting import convert
-from faro.storage.disk import write_atomic
 from faro.storage.held import Hold
 from faro.storage.layout import is_free, next_free
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
 WORK: Final = ".work"
 SPEC: Final = "reanalysis.json"
-DONE: Final = "provenance/reanalysis.json"
-"""In the new run: what it was made of, and what came of it."""
 RUN: Final = "run"
 IMPORTED: Final = "source"
 
@@ -177,21 +174,7 @@ class Reanalysis:
         usual = self._source.path.with_name(f"{self._source.path.name}-reanalysed")
         self.path = Path(output).absolute() if output else next_free(usual)
         self._work = self.path.with_name(f"{self.path.name}{WORK}")
-        self._finished = self._what_came_of_it_before()
-        if self._finished is None:
-            self._refuse_what_is_wrong()
-
-    def _what_came_of_it_before(self) -> ReanalysisSummary | None:
-        """Return the summary if this was complete and only its work folder is left."""
-        there = self.path / DONE
-        if not self._work.is_dir() or not there.is_file():
-            return None
-        told = json.loads(there.read_text("utf-8"))
-        done = told.pop("summary")
-        if told != self._said():
-            return None
-        failed = {int(fov): reason for fov, reason in done["failed"].items()}
-        return ReanalysisSummary(**{**done, "path": self.path, "failed": failed})
+        self._refuse_what_is_wrong()
 
     def _refuse_what_is_wrong(self) -> None:
         problems = []
@@ -226,24 +209,22 @@ class Reanalysis:
 
     def carry_out(self, engine: Engine, told: Told | None = None) -> ReanalysisSummary:
         """Compute what is not there, put the run together; return what came of it."""
+        started_s = time.perf_counter()
         self._work.mkdir(parents=True, exist_ok=True)
+        spec = self._work / SPEC
+        spec.write_text(json.dumps(self._said(), indent=1), encoding="utf-8")
         hold = Hold(self._work)
         try:
-            summary = self._finished or self._carried_out(engine, told)
+            base = self._base()
+            others = [open_run(path) for path in self._reuse]
+            plans = planned(base, [base, *others], self._recipe, self._work)
+            results = self._computed(plans, engine, told)
+            summary = self._assembled(base, plans, results, started_s)
         finally:
             engine.close()
             hold.release()
         shutil.rmtree(self._work)
         return summary
-
-    def _carried_out(self, engine: Engine, told: Told | None) -> ReanalysisSummary:
-        started_s = time.perf_counter()
-        _write(self._work / SPEC, self._said())
-        base = self._base()
-        others = [open_run(path) for path in self._reuse]
-        plans = planned(base, [base, *others], self._recipe, self._work)
-        results = self._computed(plans, engine, told)
-        return self._assembled(base, plans, results, started_s)
 
     def _base(self) -> Run:
         """Return a run of ours with the frames: the source, or what it became."""
@@ -316,10 +297,13 @@ class Reanalysis:
         ordered = [results.pieces[plan.fov] for plan in plans]
         names = self._recipe.make().labels_for((), mask_labels_of(base))
         done = assemble(made, base, ordered, self._description(base), names)
+        if self.path.exists():
+            self.path.rmdir()
+        made.rename(self.path)
         reused: Counter[str] = Counter()
         for plan in plans:
             reused.update(plan.reused)
-        summary = ReanalysisSummary(
+        return ReanalysisSummary(
             path=self.path,
             n_fovs=len(plans),
             n_cells=done.n_cells,
@@ -331,11 +315,6 @@ class Reanalysis:
             stored=done.frames.stored + done.labels.stored,
             seconds=time.perf_counter() - started_s,
         )
-        _write(made / DONE, {**self._said(), "summary": asdict(summary)})
-        if self.path.exists():
-            self.path.rmdir()
-        made.rename(self.path)
-        return summary
 
     def _description(self, base: Run) -> dict[str, Any]:
         """Return what the new run says of itself."""
@@ -353,9 +332,3 @@ class Reanalysis:
             "experiment_file": file,
             "pipeline": self._recipe.make().describe(),
         }
-
-
-def _write(path: Path, said: dict[str, Any]) -> None:
-    """Write what is JSON-able, so that a kill leaves the old file or the new one."""
-    text = json.dumps(said, indent=1, default=str)
-    write_atomic(path, text.encode("utf-8"), synced=False)

@@ -96,7 +96,7 @@ class OneRun:
         notices, microscope = parts.notices, parts.microscope
         self._microscope, self._limits, self._sink = microscope, limits, sink
         self._pipeline, self._notices, self._state = pipeline, notices, parts.state
-        self._clock = RunClock()
+        self._clock, self._board = RunClock(), DecisionBoard()
         self.plan, self._pixel_size_um = plan, pixel_size_um
         self._stop_reason, self._begun, self.finished = "", False, False
         self._feed: EventFeed | None = None
@@ -105,7 +105,6 @@ class OneRun:
         self.recorder = Recorder(
             sink, self._clock, self._storage_failed, limits.writing, self._undecided
         )
-        self._board = DecisionBoard(self.recorder.look_again)
         self._room = None if sink is None else self._new_room(sink)
         self.gate = self._new_gate()
         self._losses = Losses(limits.max_missing_in_a_row, self._lost)
