@@ -86,7 +86,7 @@ def series_of(cells: Mapping[str, npt.NDArray[np.generic]], name: str) -> TrackS
         If there is no such column; the message names those that there are.
     """
     if name not in cells:
-        known = ", ".join(cells)
+        known = ", ".join(cells) or "none, no cell was found so far"
         message = f"There is no column {name!r}. Columns: {known}."
         raise KeyError(message)
     fov, track_id = (np.asarray(cells[n], np.int64) for n in ("fov", "track_id"))
