@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from faro.storage import Run
 
 
-def run_export(
+def run_export(  # noqa: PLR0913  the options of the command
     console: Console,
     directory: Path,
     output: Path | None,

@@ -83,8 +83,9 @@ def _order(cells: CellTable, fov: int) -> npt.NDArray[np.intp]:
     """Return the rows of a position, by track and time."""
     if "track_id" not in cells:
         return np.zeros(0, np.intp)
-    here = np.flatnonzero((cells["fov"] == fov) & (cells["track_id"] > 0))
-    sorted_here = np.lexsort((cells["timestep"][here], cells["track_id"][here]))
+    track_id = cells["track_id"].astype(np.int64)
+    here = np.flatnonzero((cells["fov"] == fov) & (track_id > 0))
+    sorted_here = np.lexsort((cells["timestep"][here], track_id[here]))
     rows: npt.NDArray[np.intp] = here[sorted_here]
     return rows
 
