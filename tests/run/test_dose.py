@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -260,7 +258,7 @@ def test_light_that_was_fired_is_on_disk_when_the_process_is_killed(
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(path)], check=False, timeout=120
     )
-    assert done.returncode == -signal.SIGKILL if os.name == "posix" else done.returncode
+    assert done.returncode not in {0, 1}
     ledger = ledger_of(faro.open_run(path))
     received = ledger.received(0, np.arange(1, 4))["CyanStim"]
     assert received.tolist() == [2 * CYAN_MS, 0.0, 0.0]
