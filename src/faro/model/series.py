@@ -33,6 +33,8 @@ class TrackSeries:
     values
         (m, k) float64; NaN where the cell was not seen.
 
+    Examples
+    --------
     >>> table = {
     ...     "fov": np.array([0, 0, 0]),
     ...     "timestep": np.array([0, 1, 1]),
