@@ -19,6 +19,10 @@ WIDE = {"COLUMNS": "200"}
 
 
 def ask(*arguments: str) -> tuple[int, str]:
+    return told("--in-process", *arguments)
+
+
+def told(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["devices", *arguments], env=WIDE)
     return result.exit_code, result.output
 
@@ -96,3 +100,15 @@ def test_an_unknown_rig_is_an_error_of_the_user() -> None:
     code, text = ask("--rig", "monch")
     assert code == 2
     assert "No rig is called 'monch'" in text
+
+
+def test_a_device_host_says_what_this_process_says(tmp_path: Path) -> None:
+    code, text = told("--rig", "simulated")
+    assert code == 0
+    assert "stimulation" in text
+    assert "at x " in text or "at z " in text
+    assert (code, text) == ask("--rig", "simulated")
+    file = write_configuration(tmp_path, light="Lamp")
+    code, text = told("--rig", "moench", "--config", str(file))
+    assert code == 1
+    assert "POWER_PROPERTIES/CyanStim: no device 'LED'. Correct the label." in text

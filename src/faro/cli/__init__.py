@@ -57,9 +57,12 @@ def devices(
     config: Annotated[
         Path | None, typer.Option(help="Micro-Manager configuration to load.")
     ] = None,
+    *,
+    in_process: InProcess = False,
 ) -> None:
     """Print what a microscope consists of: presets, light levels, devices."""
-    call("faro.cli.devices", "run_devices", rig, config)
+    hosted = not in_process
+    call("faro.cli.devices", "run_devices", rig, config, hosted=hosted)
 
 
 @app.command()
@@ -91,11 +94,12 @@ def calibrate(  # noqa: PLR0913  the options of the command
     check: Annotated[
         bool, typer.Option("--check", help="Try the file with one spot instead.")
     ] = False,
+    in_process: InProcess = False,
 ) -> None:
     """Find out where each camera pixel lies on the DMD; or check that with one spot."""
     light = {"config": channel, "exposure": exposure_ms, "power": power}
     options: dict[str, Any] = {"count": spots, "seed": seed, "projective": projective}
-    options |= {"light": light, "only_check": check}
+    options |= {"light": light, "only_check": check, "hosted": not in_process}
     call("faro.cli.calibrate", "run_calibrate", rig, config, file, **options)
 
 
@@ -135,9 +139,11 @@ def check(
     file: ExperimentPath,
     *,
     offline: Offline = False,
+    in_process: InProcess = False,
 ) -> None:
     """Check an experiment before any light; every problem is listed."""
-    call("faro.cli.experiment", "check_file", file, offline=offline)
+    options = {"offline": offline, "hosted": not in_process}
+    call("faro.cli.experiment", "check_file", file, **options)
 
 
 @app.command()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faro.errors import HardwareError
 from faro.experiment import PowerChannel
-from faro.microscope import PyMMCoreMicroscope
 from faro.microscope.calibration import load_calibration
 from faro.microscope.calibration_run import (
     SpotPlan,
@@ -33,16 +31,14 @@ def run_calibrate(  # noqa: PLR0913  the options of the command
     file: Path,
     *,
     light: Mapping[str, Any],
+    hosted: bool,
     only_check: bool = False,
     projective: bool = False,
     **spots: int,
 ) -> int:
     """Calibrate and write file and picture, or check a file; return the exit code."""
     channel = PowerChannel(**light)
-    with open_rig(rig, config) as microscope:
-        if not isinstance(microscope, PyMMCoreMicroscope):
-            problem = f"{microscope.name} is not driven through Micro-Manager."
-            raise HardwareError(problem, remedy="Its DMD cannot be calibrated here.")
+    with open_rig(rig, config, hosted=hosted) as microscope:
         if only_check:
             found = load_calibration(file, conditions_of(microscope))
             off_px = check_spot(microscope, channel, found)

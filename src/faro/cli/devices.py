@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from faro.microscope import PyMMCoreMicroscope
 from faro.rigs import open_rig
 
 if TYPE_CHECKING:
@@ -16,18 +15,19 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from faro.microscope.abstract import AbstractMicroscope
     from faro.model import HardwareFacts
 
 NONE = "-"
 
 
-def run_devices(console: Console, rig: str | None, config: Path | None) -> int:
+def run_devices(
+    console: Console, rig: str | None, config: Path | None, *, hosted: bool
+) -> int:
     """Print the tables and release the devices; return the exit code."""
-    with open_rig(rig, config) as microscope:
+    with open_rig(rig, config, hosted=hosted) as microscope:
         facts, record = microscope.facts(), microscope.describe()
-        problems = _problems(microscope)
-        tables = [*_tables(microscope, facts, record)]
+        problems = microscope.validate_hardware()
+        tables = [*_tables(facts, record)]
     title = f"{record['name']}: {record.get('configuration') or NONE}"
     console.print(title, markup=False)
     for table in tables:
@@ -37,19 +37,10 @@ def run_devices(console: Console, rig: str | None, config: Path | None) -> int:
     return 1 if problems else 0
 
 
-def _problems(microscope: AbstractMicroscope) -> tuple[str, ...]:
-    if not isinstance(microscope, PyMMCoreMicroscope):
-        return ()
-    return tuple(str(problem) for problem in microscope.validate_hardware())
-
-
-def _tables(
-    microscope: AbstractMicroscope, facts: HardwareFacts, record: dict[str, Any]
-) -> Iterator[Table]:
+def _tables(facts: HardwareFacts, record: dict[str, Any]) -> Iterator[Table]:
     yield _presets(facts, record)
-    if isinstance(microscope, PyMMCoreMicroscope):
-        yield _lights(microscope, facts)
-    yield _parts(microscope, facts, record)
+    yield _lights(facts, record)
+    yield _parts(facts, record)
     yield _devices(record)
 
 
@@ -75,18 +66,17 @@ def _presets(facts: HardwareFacts, record: dict[str, Any]) -> Table:
     return _table("Config groups", ("group", "presets", "now"), rows)
 
 
-def _lights(microscope: PyMMCoreMicroscope, facts: HardwareFacts) -> Table:
-    core, stimulation = microscope.mmc, microscope.session.levels().stimulation
+def _lights(facts: HardwareFacts, record: dict[str, Any]) -> Table:
+    state: dict[str, dict[str, str]] = record.get("state", {})
     rows = [
         (
             preset,
             f"{device}.{prop}",
-            str(core.getProperty(device, prop)),
+            state.get(device, {}).get(prop, NONE),
             _range(facts.power_limits[preset]),
-            "stimulation" if (device, prop) in stimulation else "imaging",
+            "stimulation" if preset in facts.stimulation_presets else "imaging",
         )
-        for preset, (device, prop) in microscope.get_power_properties().items()
-        if preset in facts.power_limits
+        for preset, (device, prop) in facts.power_properties.items()
     ]
     return _table("Light levels", ("preset", "level", "now", "range", "light"), rows)
 
@@ -99,9 +89,7 @@ def _shape(shape: tuple[int, int] | None) -> str:
     return NONE if shape is None else f"{shape[0]} x {shape[1]} (Y, X)"
 
 
-def _parts(
-    microscope: AbstractMicroscope, facts: HardwareFacts, record: dict[str, Any]
-) -> Table:
+def _parts(facts: HardwareFacts, record: dict[str, Any]) -> Table:
     roles: dict[str, str] = record.get("roles", {})
     calibrated = "DMD calibrated" if facts.dmd_calibrated else "no calibration"
     pixel = facts.pixel_size_um
@@ -111,23 +99,25 @@ def _parts(
         f"pixel {NONE if pixel is None else f'{pixel:g} um'}"
     )
     slm = f"{_shape(facts.slm_shape)}, {calibrated}" if facts.slm_shape else NONE
-    told = {"camera": camera, "slm": slm, **_positions(microscope, roles)}
+    told = {"camera": camera, "slm": slm, **_positions(facts, record)}
     rows = [
         (role, label, told.get(role, NONE)) for role, label in roles.items() if label
     ]
     return _table("Parts", ("part", "device", "what it is"), rows)
 
 
-def _positions(microscope: AbstractMicroscope, roles: dict[str, str]) -> dict[str, str]:
-    if not isinstance(microscope, PyMMCoreMicroscope):
-        return {}
-    core, found = microscope.mmc, {}
-    if roles["xy_stage"]:
-        x_um, y_um = core.getXYPosition()
-        found["xy_stage"] = f"at x {x_um:g}, y {y_um:g} um"
-    if roles["focus"]:
-        driven = "" if microscope.POLICY.drives_z else "; left to the autofocus"
-        found["focus"] = f"at z {core.getPosition():g} um{driven}"
+def _positions(facts: HardwareFacts, record: dict[str, Any]) -> dict[str, str]:
+    told: dict[str, list[float] | str | None] = record.get("positions_um", {})
+    found = {}
+    for role, axes in (("xy_stage", "xy"), ("focus", "z")):
+        place = told.get(role)
+        if isinstance(place, list):
+            pairs = zip(axes, place, strict=True)
+            place = "at " + ", ".join(f"{axis} {um:g}" for axis, um in pairs) + " um"
+        if place is not None:
+            found[role] = place
+    if "focus" in found and not facts.drives_z:
+        found["focus"] += "; left to the autofocus"
     return found
 
 

@@ -55,9 +55,9 @@ def _refuse_endless_pauses(prepared: Prepared) -> None:
         raise ExperimentError([Problem("pause_before", what, remedy)])
 
 
-def check_file(console: Console, path: Path, *, offline: bool) -> int:
+def check_file(console: Console, path: Path, *, offline: bool, hosted: bool) -> int:
     """Print every problem of an experiment; return 2 if it cannot run."""
-    problems = problems_of(path, offline=offline)
+    problems = problems_of(path, offline=offline, hosted=hosted)
     errors = [problem for problem in problems if problem.severity == "error"]
     for problem in problems:
         style = "bold red" if problem.severity == "error" else "bold yellow"

@@ -21,7 +21,7 @@ from faro.microscope.calibration_spots import (
     planned_spots,
     spot_pattern,
 )
-from faro.microscope.dmd import FULL, CalibrationError
+from faro.microscope.dmd import CalibrationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.experiment import PowerChannel
-    from faro.microscope.abstract import RunThread
-    from faro.microscope.pymmcore import PyMMCoreMicroscope
+    from faro.microscope.abstract import AbstractMicroscope, RunThread
+    from faro.model import HardwareFacts
     from faro.model.frame import PixelArray
 
 logger = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ def _seen(
 
 
 def calibrate(
-    microscope: PyMMCoreMicroscope,
+    microscope: AbstractMicroscope,
     channel: PowerChannel,
     plan: SpotPlan | None = None,
     *,
@@ -193,18 +193,18 @@ def calibrate(
     HardwareError
         If there is no DMD, or a frame does not come.
     """
-    conditions = conditions_of(microscope)
-    values, label = microscope.POLICY.slm_on_values, conditions.device
-    on_value = values.get(label, values.get(microscope.mmc.getDeviceName(label), FULL))
+    facts = microscope.facts()
+    conditions = conditions_from(facts, microscope.name)
 
     def look(patterns: Sequence[Pattern]) -> list[PixelArray]:
         return frames_of(microscope, channel, patterns)
 
+    on_value = facts.slm_on_value
     return calibrated(look, conditions, plan, kind=kind, on_value=on_value)
 
 
 def check_spot(
-    microscope: PyMMCoreMicroscope,
+    microscope: AbstractMicroscope,
     channel: PowerChannel,
     calibration: Calibration,
     limit_px: float = LIMIT_PX,
@@ -239,7 +239,7 @@ def check_spot(
 
 
 def frames_of(
-    microscope: PyMMCoreMicroscope, channel: PowerChannel, patterns: Sequence[Pattern]
+    microscope: AbstractMicroscope, channel: PowerChannel, patterns: Sequence[Pattern]
 ) -> list[PixelArray]:
     """Show patterns (Y, X) in mirrors one by one; return a frame (Y, X) of each.
 
@@ -279,7 +279,7 @@ def frames_of(
     return frames
 
 
-def stop_taking(microscope: PyMMCoreMicroscope, thread: RunThread | None) -> None:
+def stop_taking(microscope: AbstractMicroscope, thread: RunThread | None) -> None:
     """End an acquisition, if it is still going on, and wait for its end."""
     if thread is not None and thread.is_alive():
         microscope.cancel_mda()
@@ -287,7 +287,7 @@ def stop_taking(microscope: PyMMCoreMicroscope, thread: RunThread | None) -> Non
 
 
 def _events(
-    microscope: PyMMCoreMicroscope, channel: PowerChannel, patterns: Sequence[Pattern]
+    microscope: AbstractMicroscope, channel: PowerChannel, patterns: Sequence[Pattern]
 ) -> Iterator[useq.MDAEvent]:
     """Yield one event per pattern (Y, X)."""
     group = channel.group or microscope.resolve_group(channel.config)
@@ -303,7 +303,7 @@ def _events(
         )
 
 
-def conditions_of(microscope: PyMMCoreMicroscope) -> Conditions:
+def conditions_of(microscope: AbstractMicroscope) -> Conditions:
     """Return what a calibration made now would hold for.
 
     Raises
@@ -311,16 +311,18 @@ def conditions_of(microscope: PyMMCoreMicroscope) -> Conditions:
     HardwareError
         If there is no SLM or no camera.
     """
-    core = microscope.mmc
-    slm, camera = str(core.getSLMDevice()), str(core.getCameraDevice())
-    if not (slm and camera):
-        problem = f"{microscope.name} has SLM {slm!r} and camera {camera!r}."
+    return conditions_from(microscope.facts(), microscope.name)
+
+
+def conditions_from(facts: HardwareFacts, name: str) -> Conditions:
+    """Return the same from ``facts`` of the microscope called ``name``."""
+    if facts.slm_shape is None or facts.image_shape is None:
+        problem = f"{name} has SLM {facts.slm!r} and camera {facts.camera!r}."
         raise HardwareError(problem, remedy="A calibration needs both.")
-    facts = microscope.facts()
     return Conditions(
-        device=slm,
-        slm_shape=(int(core.getSLMHeight(slm)), int(core.getSLMWidth(slm))),
-        camera=camera,
-        image_shape=(int(core.getImageHeight()), int(core.getImageWidth())),
+        device=facts.slm,
+        slm_shape=facts.slm_shape,
+        camera=facts.camera,
+        image_shape=facts.image_shape,
         optics=dict(facts.optics),
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -11,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from faro.errors import HardwareError
 from faro.microscope.mmcore import DeviceType, device_labels
+from faro.microscope.slm import SlmDriver
 from faro.model import HardwareFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
+    from faro.microscope.policy import EnginePolicy
     from faro.protocols import MaskWarp
 
 DTYPES = {1: "uint8", 2: "uint16"}
@@ -120,6 +125,41 @@ def facts_of(
     )
 
 
+def with_rig(
+    facts: HardwareFacts,
+    core: CMMCorePlus,
+    policy: EnginePolicy,
+    powers: Mapping[str, Level],
+    stimulation: Collection[Level],
+) -> HardwareFacts:
+    """Return ``facts`` with what the rig declares besides.
+
+    Parameters
+    ----------
+    facts, core
+        Of the devices.
+    policy
+        The quirks of the rig.
+    powers
+        Preset to its light level.
+    stimulation
+        The levels that are stimulation light.
+    """
+    slm = str(core.getSLMDevice())
+    there = {name: powers[name] for name in facts.power_limits}
+    stimulating = [name for name, level in there.items() if level in stimulation]
+    on_value = SlmDriver(core, policy, time.sleep).on_value(slm) if slm else None
+    return replace(
+        facts,
+        camera=str(core.getCameraDevice()),
+        slm=slm,
+        slm_on_value=facts.slm_on_value if on_value is None else on_value,
+        power_properties=there,
+        stimulation_presets=tuple(stimulating),
+        drives_z=policy.drives_z,
+    )
+
+
 def _properties(core: CMMCorePlus) -> dict[str, tuple[str, ...]]:
     """Return the names of the properties of each device."""
     labels = core.getLoadedDevices()
@@ -161,6 +201,10 @@ def describe_core(core: CMMCorePlus, config: str | None) -> dict[str, Any]:
             for group in core.getAvailableConfigGroups()
         },
         "roles": _roles(core),
+        "positions_um": {
+            "xy_stage": _place(core.getXYStageDevice(), core.getXYPosition),
+            "focus": _place(core.getFocusDevice(), core.getPosition),
+        },
         "versions": {name: version(name) for name in LIBRARIES}
         | {"mmcore": core.getVersionInfo(), "device_api": core.getAPIVersionInfo()},
     }
@@ -188,6 +232,17 @@ def _state(core: CMMCorePlus) -> dict[str, dict[str, str]]:
     for device, prop, value in core.getSystemStateCache():
         state.setdefault(str(device), {})[str(prop)] = str(value)
     return state
+
+
+def _place(label: str, read: Callable[[str], Any]) -> list[float] | str | None:
+    """Return where a stage is, um; its error if it does not tell; None without one."""
+    if not label:
+        return None
+    try:
+        found = read(label)
+        return [float(um) for um in (found if isinstance(found, Sequence) else [found])]
+    except RuntimeError as error:
+        return str(error)
 
 
 def _roles(core: CMMCorePlus) -> dict[str, str]:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from faro.experiment import PowerChannel
-    from faro.microscope.abstract import RunThread
-    from faro.microscope.pymmcore import PyMMCoreMicroscope
+    from faro.microscope.abstract import AbstractMicroscope, RunThread
     from faro.model.frame import PixelArray
 
     Pattern = npt.NDArray[np.bool_]
@@ -91,7 +90,7 @@ def sharpness_of(pixels: PixelArray) -> float:
 
 
 def live(
-    microscope: PyMMCoreMicroscope, channel: PowerChannel, pattern: Pattern
+    microscope: AbstractMicroscope, channel: PowerChannel, pattern: Pattern
 ) -> Iterator[LiveFrame]:
     """Show a pattern again and again, and yield what the camera sees.
 
@@ -186,7 +185,7 @@ def _next(newest: Newest, thread: RunThread) -> PixelArray:
 
 
 def _endless(
-    microscope: PyMMCoreMicroscope,
+    microscope: AbstractMicroscope,
     channel: PowerChannel,
     pattern: Pattern,
     ended: threading.Event,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from faro.errors import HardwareError
 from faro.microscope.abstract import AbstractMicroscope, RunThread, group_of
-from faro.microscope.description import describe_core, facts_of, presets_of
+from faro.microscope.description import describe_core, facts_of, presets_of, with_rig
 from faro.microscope.engine import FaroEngine
 from faro.microscope.exit_guard import EXIT_GUARD
 from faro.microscope.levels import (
@@ -347,13 +347,16 @@ class PyMMCoreMicroscope(AbstractMicroscope):
 
     def facts(self) -> HardwareFacts:
         """Return what the instrument can do, read now."""
-        return facts_of(
-            self.mmc,
+        core, powers = self.mmc, self.get_power_properties()
+        facts = facts_of(
+            core,
             self.channel_group,
-            self.get_power_properties(),
+            powers,
             dmd=self.dmd,
             stage_limits_um=self.STAGE_LIMITS_UM,
         )
+        stimulation = self.session.levels().stimulation
+        return with_rig(facts, core, self.POLICY, powers, stimulation)
 
     def describe(self) -> dict[str, Any]:
         """Return rig, configuration, devices, state and versions, JSON-able."""

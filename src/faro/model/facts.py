@@ -59,6 +59,16 @@ class HardwareFacts:
     pace
         How much faster than planned events follow each other: 1 for a microscope, 2
         for a replay at double speed, infinite where frames are there at once.
+    camera, slm
+        Labels of these devices, empty where there is none.
+    slm_on_value
+        Pixel value of the SLM that means "on".
+    power_properties
+        Preset to (device, property) of its light level, for those of ``power_limits``.
+    stimulation_presets
+        Those of them whose light is stimulation light.
+    drives_z
+        Whether the focus drive is moved; False where z is left to the autofocus.
     """
 
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -81,6 +91,12 @@ class HardwareFacts:
     autofocus: str | None = None
     autofocus_names: tuple[str, ...] = ()
     pace: float = 1.0
+    camera: str = ""
+    slm: str = ""
+    slm_on_value: int = 255
+    power_properties: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    stimulation_presets: tuple[str, ...] = ()
+    drives_z: bool = True
 
 
 @dataclass(frozen=True, slots=True)

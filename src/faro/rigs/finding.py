@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from faro.errors import ContractError, FaroError, HardwareError
 from faro.microscope.abstract import AbstractMicroscope
+from faro.microscope.host import host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ def _choice(known: dict[str, str]) -> str:
 
 
 def open_rig(
-    name: str | None = None, config: str | Path | None = None
+    name: str | None = None, config: str | Path | None = None, *, hosted: bool = False
 ) -> AbstractMicroscope:
     """Load the devices of a rig and return it.
 
@@ -90,6 +91,8 @@ def open_rig(
         See `find_rig`; None for the bare configuration, or for the demo devices.
     config
         Micro-Manager configuration; None for the rig's own.
+    hosted
+        Load them in a process of its own, which outlives this one.
 
     Raises
     ------
@@ -100,13 +103,11 @@ def open_rig(
     """
     from faro.rigs.declared import DeclaredRig  # noqa: PLC0415  loads Micro-Manager
 
-    if name is None and config is not None:
-        return DeclaredRig(config=config)
-    rig = find_rig(name or "demo")
-    if config is None:
-        return rig()
-    if not issubclass(rig, DeclaredRig):
+    bare = name is None and config is not None
+    rig = DeclaredRig if bare else find_rig(name or "demo")
+    if config is not None and not issubclass(rig, DeclaredRig):
         problem = f"The rig {name!r} takes no other configuration."
         remedy = "Leave out the name of the rig, or the configuration."
         raise HardwareError(problem, remedy=remedy)
-    return rig(config=config)
+    settings = {} if config is None else {"config": str(config)}
+    return host(rig, **settings) if hosted else rig(**settings)

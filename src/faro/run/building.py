@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from faro.analysis import SegmentationMethod
@@ -29,7 +30,6 @@ from faro.run.components import (
     built,
     look_up,
     make,
-    modules_from,
     rig_names,
 )
 from faro.run.limits import RunLimits
@@ -85,9 +85,9 @@ class RigMaker:
             If it cannot be made.
         """
         if hosted:
-            with modules_from(self.place.folder):
-                return host(self.rig, **self.words.parameters)
-        made = built(self.rig, self.values, self.place)
+            made = built(partial(host, self.rig), self.words.parameters, self.place)
+        else:
+            made = built(self.rig, self.values, self.place)
         if isinstance(made, list):
             raise RefusedError(made)
         microscope: Any = made[0]

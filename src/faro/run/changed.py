@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 COMPARED: Final = ("pipeline", "microscope", "dmd_calibration", "limits")
 """Parts of the description that must be the same."""
-MOVING: Final = frozenset({"state", "current_presets", "host", "versions"})
+MOVING: Final = frozenset(
+    {"state", "current_presets", "positions_um", "host", "versions"}
+)
 """What a microscope tells and what may differ: its state, and who runs it."""
 ABSENT: Final = "absent"
 LONGEST: Final = 60

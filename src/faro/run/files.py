@@ -277,7 +277,9 @@ def examine(
     return Prepared(full, events, pipeline, limits, rig, path), []
 
 
-def problems_of(path: str | Path, *, offline: bool = False) -> list[Problem]:
+def problems_of(
+    path: str | Path, *, offline: bool = False, hosted: bool = False
+) -> list[Problem]:
     """Return everything that is wrong with the experiment of a file.
 
     Parameters
@@ -286,6 +288,8 @@ def problems_of(path: str | Path, *, offline: bool = False) -> list[Problem]:
         An experiment file, or the folder of a run that was started from one.
     offline
         Leave the microscope alone: only the file is checked.
+    hosted
+        As for `Prepared.run`.
 
     Raises
     ------
@@ -299,7 +303,7 @@ def problems_of(path: str | Path, *, offline: bool = False) -> list[Problem]:
     if found.rig is None:
         return problems
     try:
-        with found.rig.open() as microscope:
+        with found.rig.open(hosted=hosted) as microscope:
             if isinstance(found, Prepared):
                 return problems + found.problems(microscope)
             return problems + _preset_problems(found.events, microscope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -150,6 +151,36 @@ def test_the_instrument_is_told_as_it_is(simulated: HostedMicroscope) -> None:
         assert simulated.dmd is not None
         assert here.dmd is not None
         np.testing.assert_array_equal(simulated.dmd.warp(mask), here.dmd.warp(mask))
+
+
+OBLIQUE = """
+from faro import DMD
+from faro.microscope import SimulatedMicroscope
+
+class Oblique(SimulatedMicroscope):
+    def __init__(self):
+        super().__init__(image_shape=(96, 128))
+        rows = [[1.1, 0.1, 5.0], [0.0, 1.2, 9.0], [0.0002, 0.0001, 1.0]]
+        optics = {"binning": "1"}
+        self.dmd = DMD((300, 400), rows, optics=optics, projective=True)
+"""
+
+
+def test_an_oblique_dmd_is_told_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "oblique_rig.py").write_text(OBLIQUE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[10:20, 30:50] = 255
+    with host("oblique_rig:Oblique") as there:
+        dmd = there.dmd
+        assert dmd is not None
+        assert there.facts().dmd_optics == {"binning": "1"}
+    here = importlib.import_module("oblique_rig").Oblique()
+    with here:
+        np.testing.assert_array_equal(dmd.warp(mask), here.dmd.warp(mask))
+        assert getattr(dmd, "optics") == here.dmd.optics  # noqa: B009  for mypy
 
 
 def test_the_ordinary_controller_works_on_it(

@@ -99,7 +99,12 @@ class HostedMicroscope(AbstractMicroscope):
         self.dmd = None
         if note is not None:
             self.dmd = DMD(
-                note.shape, note.affine, note.on_value, camera_shape=note.camera_shape
+                note.shape,
+                note.affine,
+                note.on_value,
+                camera_shape=note.camera_shape,
+                optics=note.optics,
+                projective=True,
             )
         return instrument.facts.facts()
 

@@ -287,6 +287,7 @@ class DmdNote(Schema):
     affine: tuple[tuple[float, float, float], ...]
     on_value: int
     camera_shape: tuple[int, int] | None
+    optics: dict[str, str] = Field(default_factory=dict)
 
 
 class FactsNote(Schema):
@@ -312,6 +313,12 @@ class FactsNote(Schema):
     autofocus: str | None = None
     autofocus_names: tuple[str, ...] = ()
     pace: float = 1.0
+    camera: str = ""
+    slm: str = ""
+    slm_on_value: int = 255
+    power_properties: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    stimulation_presets: tuple[str, ...] = ()
+    drives_z: bool = True
 
     def facts(self) -> HardwareFacts:
         """Return the facts themselves."""

@@ -251,6 +251,7 @@ def _dmd_note(dmd: object) -> say.DmdNote:
         affine=tuple(tuple(row) for row in rows),
         on_value=dmd.on_value,
         camera_shape=dmd.camera_shape,
+        optics=dmd.optics,
     )
 
 
