@@ -120,14 +120,6 @@ def test_a_command_that_is_ended_leaves_nothing_lit_or_held(
     until(lambda: said(controller)[-1] == "RELEASE")
     assert time.monotonic() - asked_s < SLACK * EXIT_S
     assert dark_after_s(controller, asked_s) < SLACK * DARK_S
-    print(
-        "XX",
-        words,
-        number,
-        time.monotonic() - asked_s,
-        dark_after_s(controller, asked_s),
-        [(e.t - asked_s, e.what) for e in controller.entries()],
-    )
     with ExclusiveRig(str(tmp_path / "rig.cfg")):
         assert "BUSY" not in said(controller)
 
