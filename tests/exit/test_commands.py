@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from faro.system import signals
+from faro.system.signals import INTERRUPT, TERMINATE
 from faro.testing.exclusive_dmd import ControllerProcess, write_config
 from faro.testing.exit_scene import ExclusiveRig
 from faro.testing.posix import until
@@ -84,7 +86,7 @@ def said(controller: ControllerProcess) -> list[str]:
 DEVICES = ("devices", "--rig", "held_rig:Held")
 CHECK = ("check", "experiment.toml")
 CALIBRATE = ("calibrate", "--rig", "held_rig:Plain", "--exposure", "900")
-INT, TERM, KILL = signal.SIGINT, signal.SIGTERM, signal.SIGKILL
+INT, TERM, KILL = INTERRUPT, TERMINATE, signals.KILL
 CODES = {INT: {130}, TERM: {143, -15}, KILL: {-9}}
 """SIGTERM ends a client that holds no devices as it ends any program."""
 FIRST = [(DEVICES, KILL), (CHECK, INT), (CALIBRATE, KILL)]
@@ -110,7 +112,7 @@ def test_a_command_that_is_ended_leaves_nothing_lit_or_held(
     tmp_path: Path,
     controller: ControllerProcess,
     words: tuple[str, ...],
-    number: signal.Signals,
+    number: int,
 ) -> None:
     process = waits_lit(tmp_path, controller, [*words])
     asked_s = time.monotonic()

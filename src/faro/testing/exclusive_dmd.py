@@ -192,6 +192,8 @@ class Slow(unicore.GenericDevice):
         time.sleep(1.5)
 
 
+LOG_NAME = "dmd.jsonl"
+"""Of the controller of the DMD."""
 CONFIG = """\
 Property,Core,Initialize,0
 Device,Camera,DemoCamera,DCam
@@ -251,7 +253,7 @@ class ControllerProcess:
     """
 
     def __init__(self, folder: Path, transport: str = "") -> None:
-        self._log = folder / "dmd.jsonl"
+        self._log = folder / LOG_NAME
         self._transport = transport or ("tcp" if WINDOWS else "pty")
         self._process: subprocess.Popen[str] | None = None
         self.port = ""

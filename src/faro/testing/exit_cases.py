@@ -48,6 +48,7 @@ class ExitCase:
     more: tuple[str, ...]
     left: tuple[str, ...]
     released: bool
+    hosted: bool
     posix: bool
 
 
@@ -75,6 +76,7 @@ def _case(fields: dict[str, Any]) -> ExitCase:
         more=tuple(fields.pop("more", ())),
         left=tuple(fields.pop("left", ())),
         released=fields.pop("released", True),
+        hosted=fields.pop("hosted", False),
         posix=fields.pop("posix", False),
         **fields,
     )

@@ -124,7 +124,7 @@ class Kernel:
     @property
     def released(self) -> bool:
         """Whether the DMD is free and dark."""
-        free, dark_s = light_of(self.controller, 0.0)
+        free, dark_s = light_of(self.controller.entries(), 0.0)
         return free and dark_s is not None
 
     def end(self, how: str) -> None:
@@ -238,7 +238,7 @@ def run_kernel(
         kernel.end(case.how)
         ended_s = ended.wait()
         before = len(controller.entries())
-        released, dark_s = light_of(controller, began_s)
+        released, dark_s = light_of(controller.entries(), began_s)
         reloads = next_process_loads(folder, kernel.given)
         busy = any(entry.what == "BUSY" for entry in controller.entries()[before:])
     exit_s = None if ended_s is None else ended_s - began_s

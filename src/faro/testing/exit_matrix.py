@@ -10,16 +10,23 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from faro.testing import exclusive_dmd
 from faro.testing.exclusive_dmd import ControllerProcess, write_config
 from faro.testing.exit_cases import PRELUDE, Core
+from faro.testing.exit_scene import HOST
+from faro.testing.posix import ended, until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from faro.testing.exclusive_dmd import DmdEntry
     from faro.testing.exit_cases import ExitCase
 
 ABORTED = -6
@@ -174,12 +181,19 @@ def run_case(
         code, ended_s = phase_a.wait()
         began_s = began_s or phase_a.time_of("END") or ended_s
         before = len(controller.entries())
-        released, dark_s = light_of(controller, began_s)
-        if core is Core.CPP:
-            released, dark_s = _cpp(phase_a, began_s, case.left)
         if FAILS_TO_LOAD in case.more:
             write_config(config, controller.port)
-        loaded = next_process_loads(folder, given)
+        entries = controller.entries()
+        with ThreadPoolExecutor(1) as pool:
+            loads = pool.submit(next_process_loads, folder, given)
+            gone_s = _host_gone_s(phase_a) if case.hosted else ended_s
+            loaded = loads.result()
+        if case.hosted:  # its host ends while the next process begins
+            entries = _of_first(controller.entries())
+            ended_s = max(gone_s, *(entry.t for entry in entries))
+        released, dark_s = light_of(entries, began_s)
+        if core is Core.CPP:
+            released, dark_s = _cpp(phase_a, began_s, case.left)
         busy = any(e.what == "BUSY" for e in controller.entries()[before:])
     return ExitResult(
         case=case,
@@ -212,15 +226,27 @@ def next_process_loads(folder: Path, given: dict[str, str]) -> bool:
     return phase_b.wait()[0] == 0 and phase_b.time_of("LOADED") is not None
 
 
-def light_of(
-    controller: ControllerProcess, began_s: float
-) -> tuple[bool, float | None]:
+def _host_gone_s(phase_a: _Process) -> float:
+    """Return when the device host of a process had ended, or was waited for in vain."""
+    said = [mark.what for mark in phase_a.marks() if mark.what.startswith(HOST)]
+    with suppress(TimeoutError):
+        for line in said:
+            until(partial(ended, int(line.split()[1])))
+    return time.monotonic()
+
+
+def _of_first(entries: Sequence[DmdEntry]) -> list[DmdEntry]:
+    """Return what the first owner of the DMD did, without the next one."""
+    claims = [n for n, entry in enumerate(entries) if entry.what == "CLAIM"]
+    return list(entries[: claims[1]] if len(claims) > 1 else entries)
+
+
+def light_of(entries: Sequence[DmdEntry], began_s: float) -> tuple[bool, float | None]:
     """Return whether the controller is free, and how long the light was on."""
-    entries = controller.entries()
     claims = [e.what for e in entries if e.what in {"CLAIM", "RELEASE"}]
     shown = [e for e in entries if e.what in {"SHOW", "OFF"}]
     released = bool(claims) and claims[-1] == "RELEASE"
-    if not shown:
+    if all(entry.what == "OFF" for entry in shown):
         return released, 0.0
     if shown[-1].what == "SHOW":
         return released, None

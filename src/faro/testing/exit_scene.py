@@ -9,13 +9,17 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from useq import SLMImage
 
 from faro.microscope.demo import MMDemo
+from faro.microscope.host import host
 from faro.microscope.mmcore import device_labels
 from faro.microscope.pymmcore import PyMMCoreMicroscope
 from faro.system import signals
 from faro.system.process import this_process
+from faro.testing.exclusive_dmd import LOG_NAME
 from faro.testing.microscope import event_of
 
 if TYPE_CHECKING:
@@ -24,11 +28,15 @@ if TYPE_CHECKING:
     from useq import MDAEvent
 
     from faro.microscope.abstract import RunThread
+    from faro.microscope.host import HostedMicroscope
     from faro.microscope.levels import Level
 
 FRAME_S = 20.0
 READY_S = 60.0
 LONG_MS = 100.0
+SHOWN_MS = 1200.0
+SHOWS = "shows a mask"
+HOST = "HOST"
 LONG_S = 0.4
 """After which a long exposure has begun."""
 
@@ -85,11 +93,37 @@ class Scene:
         self.mark("READY")
         time.sleep(READY_S)
 
+    def ready_when_claimed(self) -> None:
+        """Say that a signal may come as soon as some process has claimed the DMD."""
+        log = Path(self.config).with_name(LOG_NAME)
+        while not log.exists() or "CLAIM" not in log.read_text(encoding="utf-8"):
+            time.sleep(0.01)
+        self.mark("READY")
+
     def open(self) -> PyMMCoreMicroscope:
         """Return the microscope of this process."""
         if self.core == "cpp":
             return MMDemo()
         return ExclusiveRig(self.config)
+
+    def hosted(self) -> HostedMicroscope:
+        """Return the microscope, which lives in a device host."""
+        microscope = host(ExclusiveRig, self.config)
+        self.mark(f"{HOST} {microscope.host_pid}")
+        return microscope
+
+    def show(self, microscope: HostedMicroscope) -> None:
+        """Start a run of long exposures with a mask; return when it is shown."""
+        fields: dict[str, Any] = {
+            "channel": self.channel,
+            "exposure": SHOWN_MS,
+            "properties": [("LED", "Cyan_Level", 50.0)],
+            "slm_image": SLMImage(data=True, exposure=SHOWN_MS),
+        }
+        microscope.run_mda(event_of(**fields) for _ in range(100))
+        while SHOWS not in self._marks.read_text(encoding="utf-8"):
+            time.sleep(0.01)
+        self.mark("LIT")
 
     def lit(self) -> PyMMCoreMicroscope:
         """Return the microscope, with the light on."""
