@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from faro.microscope.mmcore import (
@@ -93,13 +92,38 @@ def _before(core: CMMCorePlus) -> list[tuple[str, Callable[[], object]]]:
 def _unload_one_by_one(
     core: CMMCorePlus, runner: StepRunner, last: Collection[str]
 ) -> list[StepResult]:
-    """Unload in the reverse order of loading, what may have to wait at the end."""
+    """Unload in the reverse order of loading, what may have to wait at the end.
+
+    Where one of ``last`` hangs, the library of the camera is locked: the others of it
+    are tried as one step, for each would only wait as well.
+    """
     labels = _still_loaded(core, runner)[::-1]
-    ordered = sorted(labels, key=lambda label: label in last)
-    return [
-        runner.run(f"unload {label}", partial(core.unloadDevice, label), STEP_BUDGET_S)
-        for label in ordered
-    ]
+    beside = [label for label in labels if label in last]
+    steps = [_unload(core, runner, [label]) for label in labels if label not in last]
+    while beside:
+        first, *rest = beside
+        steps.append(_unload(core, runner, [first]))
+        hung = steps[-1].outcome == "hung"
+        if hung and rest:
+            steps.append(_unload(core, runner, rest))
+        beside = [] if hung else rest
+    return steps
+
+
+def _unload(core: CMMCorePlus, runner: StepRunner, labels: list[str]) -> StepResult:
+    """Unload devices one after the other, each whatever became of the one before."""
+
+    def unload() -> None:
+        errors = []
+        for label in labels:
+            try:
+                core.unloadDevice(label)
+            except Exception as error:  # noqa: BLE001  reported, whatever it is
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    return runner.run(f"unload {', '.join(labels)}", unload, STEP_BUDGET_S)
 
 
 def _still_loaded(core: CMMCorePlus, runner: StepRunner) -> tuple[str, ...]:
