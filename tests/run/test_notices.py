@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from faro.run import notices as room
 from faro.run.notices import MAX_WAITING, Notices
 
 if TYPE_CHECKING:
@@ -50,3 +51,17 @@ def test_a_listener_that_blocks_costs_notices_not_the_run() -> None:
     assert not notices.flush(0.0)
     gate.set()
     assert notices.flush(60.0)
+
+
+def test_no_thread_is_left_where_there_is_nothing_to_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "IDLE_S", 0.01)
+    notices, threads = Notices(), []
+    notices.finished.connect(lambda _: threads.append(threading.current_thread()))
+    for n in (1, 2):
+        notices.tell(notices.finished.emit, "done")
+        assert notices.flush(30.0)
+        assert len(threads) == n
+        threads[-1].join(30.0)
+        assert not threads[-1].is_alive()

@@ -50,17 +50,21 @@ def test_where_the_bound_is_reached_the_schedule_slips_says_so_and_loses_nothing
         writer = OmeZarrWriter(path, durability="power-loss")
         limits = RunLimits(max_unwritten_mb=bound / 1e6)
         controller = Controller(microscope, writer=writer, limits=limits)
+        again = threading.Timer(10.0, slow.limit, [None])
 
         def slowed(timestep: int, _fov: int) -> None:
             if timestep == frames // 6:
                 slow.limit(100_000)
-                threading.Timer(10.0, slow.limit, [None]).start()
+                again.start()
 
         controller.notices.acquiring.connect(slowed)
         plan = {"interval": 0.04, "loops": frames}
         summary = controller.run_experiment(
             disc_sequence(frames, 1, time_plan=plan, stim_frames=[])
         )
+        assert controller.notices.flush(30.0)
+        again.cancel()
+        again.join()
         assert summary.completed
         run = open_run(path)
         lines = run.journal

@@ -25,6 +25,7 @@ from faro.microscope.mmcore import (
     keep_for_ever,
 )
 from faro.microscope.release import release_devices
+from faro.microscope.seat import EngineSeat
 from faro.microscope.shield import shielded
 from faro.microscope.stand_ins import give_back, take_over
 from faro.microscope.starvation import StarvationWatch
@@ -96,7 +97,7 @@ class HardwareSession:
         self._closed = threading.Event()
         self._closer: threading.Thread | None = None
         self._report = CloseReport("open")
-        self._runner = StepRunner()
+        self._runner, self._seat = StepRunner(), EngineSeat(core, engine)
         self._dark = Darkness(core, self._runner, find_levels)
         self._feed: StarvationWatch[MDAEvent] | None = None
         self._thread: RunThread | None = None
@@ -201,7 +202,7 @@ class HardwareSession:
     def _acquire(self, events: Iterable[MDAEvent], output: dict[str, Any]) -> None:
         thread = threading.current_thread()
         try:
-            self._own_engine()
+            self._seat.take()
             self._dark.lift()
             self.core.mda.run(events, **output)
         except BaseException as error:
@@ -209,20 +210,16 @@ class HardwareSession:
             if isinstance(thread, RunThread):
                 thread.error = error
         finally:
-            if self._feed is not None:
-                self._feed.close()
+            if (feed := self._feed) is not None:
+                feed.close()
             self.engine.end()
             self.go_dark("the acquisition ended")
+            self._feed = None  # it knows the run, which knows the microscope
 
     def _relight(self) -> None:
         """Give back the light that was on before the run waited too long."""
         self._dark.lift()
         self.engine.forget_preset()
-
-    def _own_engine(self) -> None:
-        if self.core.mda.engine is not self.engine:
-            replaced = self.core.mda.set_engine(self.engine)
-            logger.info("engine %s replaced by ours", type(replaced).__name__)
 
     def cancel(self) -> None:
         """End the running acquisition: no more light, no more events.
@@ -238,9 +235,8 @@ class HardwareSession:
         """End the acquisition: the feed first, for a blocked one sees no cancel."""
         self.engine.refuse()
         steps = []
-        if self._feed is not None:
-            close = self._feed.close
-            steps.append(self._runner.run("end the events", close, STOP_BUDGET_S))
+        if (feed := self._feed) is not None:
+            steps.append(self._runner.run("end the events", feed.close, STOP_BUDGET_S))
         cancel = self.core.mda.cancel
         steps.append(self._runner.run("cancel the runner", cancel, STOP_BUDGET_S))
         return steps
@@ -255,8 +251,8 @@ class HardwareSession:
             logger.info("not made dark (%s): the devices are being loaded", reason)
             return ()
         steps = self._dark.go(look=not self.running, part=self.gate.elsewhere)
-        if self._feed is not None:
-            self._feed.darkened()
+        if (feed := self._feed) is not None:
+            feed.darkened()
         failed = [step for step in steps if not step.ok]
         for step in failed:
             logger.error("NOT DARK: %s %s: %s", step.name, step.outcome, step.detail)
@@ -307,6 +303,7 @@ class HardwareSession:
 
     def _let_go(self) -> None:
         self._state = SessionState.CLOSED
+        self._seat.leave()
         give_back(self.core)
         self._runner.close()
         if self._rig_lock is not None:

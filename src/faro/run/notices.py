@@ -16,12 +16,15 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 1_000
 """Notices that may wait for a slow listener; the oldest are dropped and counted."""
+IDLE_S = 5.0
+"""The thread ends when there was nothing to tell for so long; the next notice begins
+another, so that no run leaves a thread behind."""
 
 
 class Notices:
     """Signals of a run; a listener that raises, blocks or floods changes nothing.
 
-    Signals carry plain data. All are emitted on the thread "faro-notices".
+    Signals carry plain data. All are emitted in order, on a thread "faro-notices".
 
     Attributes
     ----------
@@ -92,7 +95,9 @@ class Notices:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._waiting)
+                if not self._changed.wait_for(lambda: self._waiting, IDLE_S):
+                    self._thread = None
+                    return
                 emit, args = self._waiting.popleft()
                 self._busy = True
             try:
