@@ -336,7 +336,7 @@ def test_a_run_is_watched_until_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "run"
     short = RUN.replace("400", "4")
     subprocess.run([sys.executable, "-c", short, str(path)], check=True)
-    for plain in (["--plain"], []):
+    for plain in (["--plain"], ["--table"]):
         result = CliRunner().invoke(app, ["watch", str(path), *plain])
         assert result.exit_code == 0, result.output
         assert "finished completed" in result.output

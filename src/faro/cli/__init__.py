@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from faro import __version__
-from faro.cli.calling import Out, call
+from faro.cli.calling import Host, Out, Port, call
 from faro.cli.stored import app as stored
 
 __all__ = ["app", "main"]
@@ -104,16 +104,21 @@ def calibrate(  # noqa: PLR0913  the options of the command
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913  the options of the command
     file: ExperimentPath,
     output: Out = None,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
     *,
     progress: Progress = True,
     in_process: InProcess = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Show it in a browser, with controls.")
+    ] = False,
 ) -> None:
     """Run the experiment of a file, and report it."""
-    hosted = not in_process
-    options = {"progress": progress, "hosted": hosted}
+    options: dict[str, Any] = {"progress": progress, "hosted": not in_process}
+    options["place"] = (host, port) if dashboard else None
     call("faro.cli.experiment", "run_file", file, output, **options)
 
 

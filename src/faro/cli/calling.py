@@ -17,6 +17,14 @@ Out = Annotated[
     typer.Option("--output", "-o", help="Folder of the run; must not exist yet."),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.")]
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        help="Address where the dashboard listens; any but this one lets others in.",
+    ),
+]
+Port = Annotated[int, typer.Option("--port", help="Of the dashboard; 0: a free one.")]
 
 
 def call(module: str, function: str, *args: object, **options: object) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faro.cli.reporting import tell_what_there_is
+from faro.cli.watching import introduce
 from faro.errors import Problem
 from faro.experiment import plan, waits
 from faro.experiment.document_start import START
@@ -15,12 +17,17 @@ from faro.experiment.document_text import document_from, text_of
 from faro.experiment.refusal import ExperimentError
 from faro.run.files import load_words, prepare, problems_of
 from faro.run.schema import file_schema
+from faro.storage import next_free
+from faro.view.dashboard.launch import start_dashboard
 from faro.view.schedule import schedule_lines, schedule_of
 from faro.view.timeline import write_timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
+    from faro.cli.watching import Place
     from faro.experiment.document import Component
     from faro.run.files import Prepared
 
@@ -35,15 +42,39 @@ def run_file(
     *,
     progress: bool,
     hosted: bool,
+    place: Place | None = None,
 ) -> int:
-    """Run the experiment of a file and report it; return the exit code."""
+    """Run the experiment of a file and report it; return the exit code.
+
+    Parameters
+    ----------
+    place
+        Host and port of a dashboard, None for none.
+    """
     prepared = prepare(path)
-    _refuse_endless_pauses(prepared)
+    if place is None:
+        _refuse_endless_pauses(prepared)
     _introduce(console, prepared)
-    summary = prepared.run(output, progress=progress, hosted=hosted)
+    folder = (output or next_free(prepared.path)).absolute()
+    with _dashboard(console, folder, place):
+        summary = prepared.run(folder, progress=progress, hosted=hosted)
     if summary.path is not None:
         tell_what_there_is(console, summary.path)
     return 0 if summary.completed and not summary.n_errors else 1
+
+
+@contextmanager
+def _dashboard(console: Console, folder: Path, place: Place | None) -> Iterator[None]:
+    """Have a dashboard show the run; it goes on while somebody looks."""
+    if place is None:
+        yield
+        return
+    dashboard = start_dashboard(folder, host=place[0], port=place[1])
+    try:
+        introduce(console, dashboard)
+        yield
+    finally:
+        dashboard.leave()
 
 
 def _refuse_endless_pauses(prepared: Prepared) -> None:

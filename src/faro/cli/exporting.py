@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from faro.errors import StorageError
 from faro.storage import export_ome_tiff, open_run
-from faro.storage.graphfile import write_geff
 from faro.storage.tifftree import Compression
 from faro.storage.trackfiles import write_ctc
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from faro.storage import Run
 
 
-def run_export(  # noqa: PLR0913  the options of the command
+def run_export(
     console: Console,
     directory: Path,
     output: Path | None,
@@ -25,7 +24,6 @@ def run_export(  # noqa: PLR0913  the options of the command
     positions: list[int] | None,
     compression: str,
     tracks: bool = False,
-    geff: bool = False,
 ) -> int:
     """Write the files and name them; return the exit code."""
     known = get_args(Compression)
@@ -34,9 +32,10 @@ def run_export(  # noqa: PLR0913  the options of the command
         raise StorageError(problem, remedy=f"Use one of: {', '.join(known)}.")
     chosen: Any = compression
     run = open_run(directory)
-    if tracks or geff:
-        where = output or Path(f"{run.path.name}-tracks")
-        return _tracks(console, run, where, positions, ctc=tracks, geff=geff)
+    if tracks:
+        return _tracks(
+            console, run, output or Path(f"{run.path.name}-tracks"), positions
+        )
     folder = output or Path(f"{run.path.name}-tiff")
     files = export_ome_tiff(run, folder, fovs=positions, compression=chosen)
     for path in files:
@@ -46,20 +45,10 @@ def run_export(  # noqa: PLR0913  the options of the command
 
 
 def _tracks(
-    console: Console,
-    run: Run,
-    folder: Path,
-    positions: list[int] | None,
-    *,
-    ctc: bool,
-    geff: bool,
+    console: Console, run: Run, folder: Path, positions: list[int] | None
 ) -> int:
     """Write the tracks of positions, a folder each; return the exit code."""
     for fov in positions or run.fovs:
-        if ctc:
-            files = write_ctc(run, folder / f"p{fov:03d}_RES", fov)
-            console.print(f"{files[-1].parent}: {len(files)} files", markup=False)
-        if geff:
-            group = write_geff(run, folder / f"p{fov:03d}.geff", fov)
-            console.print(f"{group}: the graph", markup=False)
+        files = write_ctc(run, folder / f"p{fov:03d}_RES", fov)
+        console.print(f"{files[-1].parent}: {len(files)} files", markup=False)
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from faro.cli.calling import Out, RunFolder, call
+from faro.cli.calling import Host, Out, Port, RunFolder, call
 
 app = typer.Typer()
 
@@ -19,17 +19,26 @@ OtherPipeline = Annotated[
 
 @app.command()
 def watch(
-    directory: RunFolder,
+    target: Annotated[
+        str, typer.Argument(help="Folder of a run, or address of its dashboard.")
+    ],
     every_s: Annotated[
         float, typer.Option("--every", min=0.1, help="Seconds between two looks.")
     ] = 1.0,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
     *,
+    table: Annotated[
+        bool, typer.Option("--table", help="A table in the terminal instead.")
+    ] = False,
     plain: Annotated[
         bool, typer.Option("--plain", help="A line for every change, for a log.")
     ] = False,
 ) -> None:
-    """Show where a run is until it ends; from any terminal, at no cost to the run."""
-    call("faro.cli.watching", "run_watch", directory, plain=plain, every_s=every_s)
+    """Show a run in a browser, or in the terminal; at no cost to the run."""
+    show = "plain" if plain else "table" if table else "dashboard"
+    options: dict[str, Any] = {"show": show, "every_s": every_s, "place": (host, port)}
+    call("faro.cli.watching", "run_watch", target, **options)
 
 
 @app.command()
@@ -130,13 +139,10 @@ def export(
         bool,
         typer.Option("--tracks", help="Tracks, as the Cell Tracking Challenge has it."),
     ] = False,
-    geff: Annotated[
-        bool, typer.Option("--geff", help="Tracks, as a graph in the GEFF format.")
-    ] = False,
 ) -> None:
     """Write a run, or some of its positions, as files for other programs."""
     options: dict[str, Any] = {"positions": position, "compression": compression}
-    options |= {"tracks": tracks, "geff": geff}
+    options["tracks"] = tracks
     call("faro.cli.exporting", "run_export", directory, output, **options)
 
 

@@ -2,47 +2,95 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
 
 from rich.live import Live
 from rich.table import Table
 
-from faro.errors import Problem, RefusedError
+from faro.errors import FaroError, Problem, RefusedError
 from faro.storage import open_run
 from faro.storage.disk import free_bytes
 from faro.view.alerts import Sender
-from faro.view.status import Watched, left_s
+from faro.view.dashboard.gate import TOKEN
+from faro.view.dashboard.launch import start_dashboard
+from faro.view.dashboard.told import told
+from faro.view.status import Watched
 from faro.view.watchdog import Expected, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
-    from faro.storage import Run
-    from faro.view.status import Plan, Status
-
-BYTES_PER_GB = 1e9
+    from faro.view.dashboard.launch import Dashboard
+    from faro.view.status import Status
 
 
-def run_watch(console: Console, directory: Path, *, plain: bool, every_s: float) -> int:
-    """Show where a run is until it ends; return the exit code."""
-    if plain:
+Show: TypeAlias = Literal["dashboard", "table", "plain"]
+Place: TypeAlias = tuple[str, int]
+"""Host and port at which a dashboard listens."""
+ANSWER_S: Final = 10.0
+
+
+class WatchError(FaroError):
+    """A run cannot be watched."""
+
+
+def run_watch(
+    console: Console, target: str, *, show: Show, every_s: float, place: Place
+) -> int:
+    """Show where a run is; return the exit code.
+
+    Parameters
+    ----------
+    target
+        Folder of the run, or the address of its dashboard.
+    show
+        A dashboard until Ctrl-C; or in the terminal until the run has ended.
+    """
+    is_url = target.startswith(("http://", "https://"))
+    if show == "dashboard" and not is_url:
+        return _serve(console, Path(target), place)
+    told = _told_by(target, every_s) if is_url else _told_of(Path(target), every_s)
+    if show == "plain":
         before = ""
-        for text in _told_of(directory, every_s):
+        for text in told:
             line = " | ".join(f"{name} {value}" for name, value in text)
             if line != before:
                 console.print(f"{datetime.now(UTC):%H:%M:%S} {line}", markup=False)
             before = line
         return 0
     with Live(console=console, auto_refresh=False) as live:
-        for text in _told_of(directory, every_s):
+        for text in told:
             live.update(_table(text), refresh=True)
     return 0
+
+
+def _serve(console: Console, directory: Path, place: Place) -> int:
+    """Show a dashboard until Ctrl-C."""
+    open_run(directory)
+    dashboard = start_dashboard(directory, host=place[0], port=place[1])
+    try:
+        introduce(console, dashboard)
+        console.print("Ctrl-C ends it; the run goes on.")
+        return dashboard.process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        dashboard.close()
+
+
+def introduce(console: Console, dashboard: Dashboard) -> None:
+    """Say where a dashboard is; the token is told here and nowhere else."""
+    console.print(f"Dashboard: {dashboard.url}", markup=False)
 
 
 def run_guard(  # noqa: PLR0913  the options of the command
@@ -93,22 +141,36 @@ def _told_of(directory: Path, every_s: float) -> Iterator[list[tuple[str, str]]]
     """Yield again and again what is told of a run."""
     watched = Watched(open_run(directory))
     for status in _looks(watched, every_s):
-        yield list(_told(watched.run, watched.plan, status))
+        free = free_bytes(watched.run.path)
+        yield list(told(status, watched.plan, free, _now_s()))
 
 
-def _told(run: Run, plan: Plan, status: Status) -> Iterator[tuple[str, str]]:
-    """Yield what is told of a status: names and values."""
-    yield "state", f"{status.state} {status.doing}".strip()
-    yield "timepoint", f"{status.timestep + 1}/{plan.n_timepoints}"
-    yield "stacks", f"{status.n_stacks}/{plan.n_events}"
-    yield "light", f"{status.n_fired} fired, {status.n_skipped} skipped"
-    yield "errors", str(status.n_errors)
-    if status.lateness_s > 1.0:
-        yield "late", f"{status.lateness_s:.1f} s"
-    rest_s = left_s(status, plan, _now_s())
-    if rest_s is not None:
-        yield "left", f"{int(rest_s // 3600)}:{int(rest_s % 3600 // 60):02d} h"
-    yield "disk", f"{free_bytes(run.path) / BYTES_PER_GB:.1f} GB"
+def _told_by(url: str, every_s: float) -> Iterator[list[tuple[str, str]]]:
+    """Yield again and again what a dashboard tells, until its run has ended.
+
+    Raises
+    ------
+    WatchError
+        If it does not answer, or the token is wrong.
+    """
+    parts = urlsplit(url)
+    token = dict(parse_qsl(parts.query)).get(TOKEN, "")
+    place = urlunsplit((parts.scheme, parts.netloc, "/status", "", ""))
+    request = Request(place, headers={"Authorization": f"Bearer {token}"})
+    while True:
+        try:
+            with urlopen(request, timeout=ANSWER_S) as answer:
+                said = json.load(answer)
+        except (OSError, ValueError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
+            problem = f"{parts.netloc} does not tell of a run: {error}."
+            remedy = "Give the whole address that was printed, with its token."
+            raise WatchError(problem, remedy=remedy) from error
+        yield [(name, value) for name, value in said["told"]]
+        if said["ended"]:
+            return
+        time.sleep(every_s)
 
 
 def _now_s() -> float:

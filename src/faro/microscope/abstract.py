@@ -196,8 +196,6 @@ def group_of(
     HardwareError
         If none does.
 
-    Examples
-    --------
     >>> group_of("DAPI", {"Camera": ("HighRes",), "Channel": ("DAPI",)}, "Channel")
     'Channel'
     """

@@ -97,8 +97,7 @@ class Controller(RunVerbs):
         self, events: list[RTMEvent], stim_mode: str, *, free: bool = True
     ) -> tuple[list[Problem], RunNeeds | None]:
         parts = self._mic, self._pipeline, self._writer
-        times, dose = self._times, self._limits.dose
-        return preflight(events, *parts, stim_mode, times=times, dose=dose, free=free)
+        return preflight(events, *parts, stim_mode, times=self._times, free=free)
 
     @overload
     def run_experiment(

@@ -25,6 +25,7 @@ from faro.run.building import (
     writer_from,
 )
 from faro.run.controller import Controller
+from faro.run.orders import Desk, orders_taken
 from faro.run.position_files import with_positions
 from faro.storage import open_run
 from faro.storage.layout import next_free
@@ -123,12 +124,14 @@ class Prepared:
             KEY: words_of(document, full=True),
         }
         with self.rig.open(hosted=hosted) as microscope:
-            return self.controller(microscope, path).run_experiment(
-                self.events,
-                stim_mode=document.stim_mode,
-                progress=progress,
-                notes=notes,
-            )
+            controller = self.controller(microscope, path)
+            with orders_taken(Desk(controller, microscope.go_dark, path)):
+                return controller.run_experiment(
+                    self.events,
+                    stim_mode=document.stim_mode,
+                    progress=progress,
+                    notes=notes,
+                )
 
     def _stored_at(self, path: Path) -> ExperimentFile:
         """Return the file with the folder where the run is stored."""
@@ -169,7 +172,8 @@ def resume_run(
             limits=prepared.limits,
             times=prepared.document.times,
         )
-        return controller.resume(folder, clock=clock, progress=progress)
+        with orders_taken(Desk(controller, microscope.go_dark, folder)):
+            return controller.resume(folder, clock=clock, progress=progress)
 
 
 def load_words(path: str | Path) -> tuple[dict[str, Any], Path]:

@@ -93,9 +93,7 @@ class OpenRun:
             raise RefusedError(error.problems) from error
         more, pipeline = joined[len(self._plan.events) :], self._parts.pipeline
         mode = self._plan.stim_mode
-        given = more, self._facts, pipeline, mode
-        dose = self._parts.limits.dose
-        warned(recheck(*given, times=self._times, dose=dose))
+        warned(recheck(more, self._facts, pipeline, mode, times=self._times))
         return joined
 
     def enlarge(self, joined: tuple[RTMEvent, ...]) -> None:

@@ -190,12 +190,13 @@ def _after(status: Status, line: Line) -> Status:
 
 
 def _started(status: Status, line: Line) -> Changes:  # noqa: ARG001  one of many
-    started = float(line["wall_ns"]) / NS_PER_S
+    wall_ns = line.get("wall_ns")
+    started = wall_s(line) if wall_ns is None else float(wall_ns) / NS_PER_S
     return {**RUNS, "started_wall_s": started}
 
 
 def _timepoint(status: Status, line: Line) -> Changes:
-    names = ("timestep", "fov", "lateness_s", "planned_s")
+    names = {"timestep", "fov", "lateness_s", "planned_s"} & set(line)
     shift_s = line.get("shift_s", status.shift_s)
     changes = {name: line[name] for name in names}
     return {**changes, **RUNS, "shift_s": shift_s}
