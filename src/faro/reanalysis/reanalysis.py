@@ -328,6 +328,8 @@ class Reanalysis:
         return {
             **before,
             "name": self.path.name,
+            "experiment": [event.words() for event in base.events],
+            "mask_labels": mask_labels_of(base),
             "reanalysis_of": said["source"],
             "experiment_file": file,
             "pipeline": self._recipe.make().describe(),

@@ -145,13 +145,19 @@ def _feature_numbers(tally: _Tally) -> dict[str, Any]:
         if both.sum() < 2:
             continue
         relative = np.abs(ours[both] - theirs[both]) / np.abs(theirs[both])
-        correlation = np.corrcoef(ours[both], theirs[both])[0, 1]
         numbers[name] = {
             "cells": int(both.sum()),
             "median difference (%)": _rounded(100 * np.median(relative), 2),
-            "correlation": _rounded(correlation, 4),
+            "correlation": _correlation(ours[both], theirs[both]),
         }
     return numbers
+
+
+def _correlation(ours: Floats, theirs: Floats) -> float | None:
+    """Return that of two columns (n,); None where one of them is constant."""
+    if not np.ptp(ours) or not np.ptp(theirs):
+        return None
+    return _rounded(np.corrcoef(ours, theirs)[0, 1], 4)
 
 
 def _listed(frames: list[str]) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from faro.errors import MissingFrameError
+from faro.run.stored import mask_labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -56,15 +57,14 @@ def differences(run: Run, recorded: Run) -> Iterator[Difference]:
     """
     ours, theirs = _Rows(run.cells), _Rows(recorded.cells)
     yield from _other_columns(ours, theirs, run, recorded)
+    labels, masks = _labels_of(run, recorded), _masks_of(run, recorded)
     for timestep in range(recorded.n_timepoints):
         for fov in recorded.fovs:
             if not recorded.has(fov, timestep):
                 continue
             place = fov, timestep
-            labels = _labels_of(run, recorded)
             yield from _labels(run, recorded, labels, place)
             yield from _cells(ours, theirs, place)
-            masks = [n for n in recorded.label_names if n.startswith(MASKS)]
             yield from _labels(run, recorded, masks, place)
 
 
@@ -77,14 +77,13 @@ def mask_numbers(run: Run, recorded: Run) -> dict[str, Any]:
         Empty where nothing was fired. Masks in both, identical ones, the median and
         the smallest overlap (IoU) of lit pixels, masks that only one run has.
     """
-    names = [n for n in recorded.label_names if n.startswith(MASKS)]
     overlaps: list[float] = []
     only = {"fired only": 0, "computed only": 0}
-    for name in names:
+    for theirs, ours in _masks_of(run, recorded).items():
         for fov in recorded.fovs:
             for timestep in range(recorded.n_timepoints):
-                then = _stored(recorded, name, fov, timestep)
-                now = _stored(run, name, fov, timestep)
+                then = _stored(recorded, theirs, fov, timestep)
+                now = _stored(run, ours, fov, timestep)
                 if then is not None and now is not None:
                     overlaps.append(_overlap(then, now))
                 elif then is not None or now is not None:
@@ -121,17 +120,27 @@ class _Rows:
         return self._of.get(place, np.empty(0, np.int64))
 
 
-def _labels_of(run: Run, recorded: Run) -> list[str]:
+def _labels_of(run: Run, recorded: Run) -> dict[str, str]:
     """Return the label images of both that segmenters and features made, in order."""
     both = [name for name in recorded.label_names if name in run.label_names]
-    return [n for n in both if n != TRACKS and not n.startswith(MASKS)]
+    return {n: n for n in both if n != TRACKS and not n.startswith(MASKS)}
+
+
+def _masks_of(run: Run, recorded: Run) -> dict[str, str]:
+    """Return the recorded label images of masks, each with ours of the same light.
+
+    Names depend on how many channels there were at first; see `mask_labels`.
+    """
+    ours, theirs = mask_labels_of(run), mask_labels_of(recorded)
+    same = {theirs[light]: ours[light] for light in theirs if light in ours}
+    return {n: same.get(n, n) for n in recorded.label_names if n.startswith(MASKS)}
 
 
 def _labels(
-    run: Run, recorded: Run, names: Iterable[str], place: tuple[int, int]
+    run: Run, recorded: Run, names: Mapping[str, str], place: tuple[int, int]
 ) -> Iterator[Difference]:
-    for name in names:
-        then, now = _stored(recorded, name, *place), _stored(run, name, *place)
+    for name, our_name in names.items():
+        then, now = _stored(recorded, name, *place), _stored(run, our_name, *place)
         stage = "stimulate" if name.startswith(MASKS) else f"segment/{name}"
         if (then is None) != (now is None):
             has = "the recording" if now is None else "the replay"

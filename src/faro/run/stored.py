@@ -86,9 +86,10 @@ def mask_labels_of(source: Run) -> dict[str, str]:
     Of the whole recording, with what followed its plan, so that each position of it
     has the same names.
     """
-    phases = [source.info.get("description", {}).get("experiment") or ()]
+    said = source.info.get("description", {})
+    phases = [said.get("experiment") or ()]
     phases += [x["events"] for x in source.journal if x["kind"] == EXTENDED]
-    found: dict[str, str] = {}
+    found: dict[str, str] = dict(said.get("mask_labels") or {})
     for events in phases:
         lights = (c["config"] for e in events for c in e.get("stim_channels") or ())
         found = mask_labels(lights, found)

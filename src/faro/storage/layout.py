@@ -182,6 +182,17 @@ def is_label_name(name: str) -> bool:
     return _LABEL.fullmatch(name) is not None
 
 
+def is_newer(version: str) -> bool:
+    """Return whether a layout is of a newer major version than this one."""
+    return _major(version) > _major(SCHEMA_VERSION)
+
+
+def _major(version: str) -> int:
+    """Return the major version; 0 where it cannot be read."""
+    first = version.split(".")[0]
+    return int(first) if first.isdigit() else 0
+
+
 def is_free(path: Path) -> bool:
     """Return whether a run can be written to ``path``: absent, or an empty folder."""
     if not path.exists():

@@ -13,11 +13,7 @@ from faro.storage.frameindex import frame_table
 from faro.storage.frames import CollectionPaths, FrameReader, PlatePaths
 from faro.storage.journal import JournalReader
 from faro.storage.jsontext import read_document
-from faro.storage.layout import (
-    FORMAT,
-    SCHEMA_VERSION,
-    RunLayout,
-)
+from faro.storage.layout import FORMAT, SCHEMA_VERSION, RunLayout, is_newer
 from faro.storage.ngff import N_PLANE_AXES
 from faro.storage.tiffread import TiffReader
 
@@ -52,9 +48,9 @@ def open_own_run(path: Path) -> Run:
     if info.get("format") != FORMAT:
         problem = f"{layout.run_json} is not of a FARO run: {info.get('format')!r}."
         raise StorageError(problem, remedy="Give the folder that the writer was given.")
-    found, ours = str(info.get("schema_version")), SCHEMA_VERSION
-    if _major(found) > _major(ours):
-        problem = f"{layout.path} has layout {found}; this version reads up to {ours}."
+    if is_newer(found := str(info.get("schema_version"))):
+        problem = f"{layout.path} has layout {found}; "
+        problem += f"this version reads up to {SCHEMA_VERSION}."
         remedy = "Update: pip install --upgrade faro-microscopy"
         raise StorageError(problem, remedy=remedy)
     return Run(layout, info, _images(layout, info), OwnCells(layout))
@@ -103,17 +99,17 @@ class Run:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names of the imaging channels."""
-        return tuple(self._needs.get("channels", ()))
+        return tuple(self._grown().get("channels", ()))
 
     @property
     def ref_channels(self) -> tuple[str, ...]:
         """Names of the reference channels."""
-        return tuple(self._needs.get("ref_channels", ()))
+        return tuple(self._grown().get("ref_channels", ()))
 
     @property
     def stim_channels(self) -> tuple[str, ...]:
         """Names of the channels that give light."""
-        return tuple(self._needs.get("stim_channels", ()))
+        return tuple(self._grown().get("stim_channels", ()))
 
     @property
     def fovs(self) -> tuple[int, ...]:
@@ -123,7 +119,7 @@ class Run:
     @property
     def fov_names(self) -> dict[int, str]:
         """Names of the positions that have one, as planned."""
-        names = self._needs.get("fov_names") or {}
+        names = self._grown().get("fov_names") or {}
         return {int(fov): str(name) for fov, name in names.items()}
 
     @property
@@ -354,6 +350,10 @@ class Run:
         problem += f"timepoint {timestep}."
         raise MissingFrameError(problem, remedy=f"Label images of this run: {known}.")
 
+    def _grown(self) -> Mapping[str, Any]:
+        """Return what the run needs, with what was added later."""
+        return views.grown_needs(self._needs, self.journal)
+
     def _line(self, series: str, timestep: int) -> Mapping[str, Any]:
         """Return the journal's record of a stored stack, empty if there is none."""
         with self._lock:
@@ -385,12 +385,6 @@ def _images(layout: RunLayout, info: Mapping[str, Any]) -> StoredImages:
     if info.get("layout") == "plate":
         return FrameReader(images, PlatePaths(images))
     return FrameReader(images, CollectionPaths(images))
-
-
-def _major(version: str) -> int:
-    """Return the major version; 0 where it cannot be read."""
-    first = version.split(".")[0]
-    return int(first) if first.isdigit() else 0
 
 
 def _few(items: tuple[object, ...]) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Read = Callable[[int], npt.NDArray[Any]]
 
 EXTENDED = "experiment_extended"
+GROWN = "extended"
 NapariTracks = tuple[
     "npt.NDArray[np.float64]", dict[int, list[int]], dict[str, "npt.NDArray[Any]"]
 ]
@@ -75,6 +76,14 @@ def recorded_events(
         if line["kind"] == EXTENDED:
             words += line["events"]
     return tuple(RTMEvent(**entry) for entry in words)
+
+
+def grown_needs(
+    needs: Mapping[str, Any], journal: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Return the needs of a run; of one that was extended, of all of it."""
+    told = (line["needs"] for line in reversed(journal) if line["kind"] == GROWN)
+    return next(told, needs)
 
 
 def lazy_images(run: Run, fov: int, role: FrameRole) -> dask.array.Array:
