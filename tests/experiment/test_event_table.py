@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faro.experiment import (
@@ -21,6 +21,8 @@ from faro.experiment import (
     load_events,
     save_events,
 )
+from faro.experiment.event import MORE
+from faro.testing.sequences import Words, executable_words
 
 DAPI = {"config": "DAPI", "exposure": 50, "group": "TTL"}
 CYAN = {"config": "Cyan", "exposure": 20, "group": "TTL", "power": 5}
@@ -81,6 +83,44 @@ def test_what_was_written_is_read(events: list[RTMEvent]) -> None:
 def test_a_csv_file_loses_nothing(events: list[RTMEvent]) -> None:
     text = pd.DataFrame(rows(events)).to_csv(index=False)
     assert list(events_from_table(text)) == events
+
+
+@settings(max_examples=25)
+@given(executable_words())
+def test_every_sequence_goes_through_its_file_and_through_a_table(
+    tmp_path_factory: pytest.TempPathFactory, said: Words
+) -> None:
+    """Planes, focus, shutter, properties and clock as well."""
+    events = list(RTMSequence(**said))
+    folder = tmp_path_factory.getbasetemp()
+    assert list(load_events(save_events(events, folder / "events.json"))) == events
+    table = [row | more(event) for row, event in zip(rows(events), events, strict=True)]
+    frame = pd.DataFrame(table)
+    assert list(events_from_table(frame)) == events
+    assert list(events_from_table(frame.to_csv(index=False))) == events
+
+
+def more(event: RTMEvent) -> dict[str, Any]:
+    """Return the newer words of an event, each in a column; None where it has none."""
+    said = event.words()
+    return {name: said.get(name) for name in sorted(MORE)}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "words"),
+    [
+        ("z_planes", "deep", "'deep' is not allowed"),
+        ("z_planes", "[1, 2", r"'?\[1, 2 cannot be read"),
+        ("image_order", "zz", "should be 'cz' or 'zc'"),
+        ("autofocus_at", ["never"], "should be 'start', 'c' or 'z'"),
+        ("keep_shutter_open", "perhaps", "should be a valid boolean"),
+    ],
+)
+def test_a_newer_word_that_is_wrong_is_named(
+    column: str, cell: Any, words: str
+) -> None:
+    with pytest.raises(ExperimentError, match=f"row 0/{column}.*{words}"):
+        read(**{column: cell})
 
 
 def read(**columns: Any) -> RTMEvent:

@@ -106,6 +106,8 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     # the keys of the file
     ("nam", "x", "nam", "Did you mean 'name'?"),
     ("microscop", "x", "microscop", "Did you mean 'microscope'?"),
+    ("policies", {"late_mask": "skip"}, "policies", "Did you mean 'limits'?"),
+    ("scope", "simulated", "scope", "Did you mean 'microscope'?"),
     ("storage.pth", "x", "storage.pth", "Did you mean 'path'?"),
     ("storage.durability", "disk", "storage.durability", "'process' or 'power-loss'"),
     ("storage.layout", "zarr", "storage.layout", "'collection', 'plate' or 'tiff'"),
@@ -162,6 +164,12 @@ MISTAKES: list[tuple[str, object, str, str]] = [
         {"intervall": 5, "loops": 6},
         "sequence.time_plan.intervall",
         "Did you mean 'interval'?",
+    ),
+    (
+        "sequence.time_plan",
+        {"interval": 5, "duration": 25, "prioritize_duration": True},
+        "sequence.time_plan",
+        "no timepoint is dropped",
     ),
     ("sequence.time_plan", {"interval": 5}, "sequence.time_plan", "two of interval"),
     ("sequence.time_plan", GONE, "sequence.stim_frames", "Use 0 to 0"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WAIT_REMEDY = "Write start_at or pause_before beside it: they hold for the first event."
 LIGHT = "stim_channels"
+DURATION_REMEDY = "Leave it out: no timepoint is dropped, also where a run is late."
 FRAMES = ("stim_frames", "ref_frames")
 RANGE_WORDS = ("start", "stop", "step")
 RANGE_REMEDY = (
@@ -160,6 +161,9 @@ class _Reader:
             self._wrong(f"{place}.{word}", what, nearest(word, known))
             del words[word]
         wait = {kind: words.pop(kind) for kind in KINDS if kind in words}
+        if _drops_timepoints(words.get("time_plan")):
+            what = "prioritize_duration is not executed by this version."
+            self._wrong(f"{place}.time_plan", what, DURATION_REMEDY)
         for kind in FREE_WORDS:
             if WAIT in words.get(kind, {}):
                 what = "every event would wait."
@@ -266,6 +270,17 @@ class _Reader:
 
     def _wrong(self, where: str, what: str, remedy: str) -> None:
         self.problems.append(Problem(where, what, remedy))
+
+
+def _drops_timepoints(plan: object) -> bool:
+    """Return whether a time plan, or a phase of it, says ``prioritize_duration``.
+
+    In useq it is the default of interval and duration, so a sequence does not know
+    whether anybody said it.
+    """
+    listed = plan.get("phases", plan) if isinstance(plan, dict) else plan
+    parts = [plan, *(listed if isinstance(listed, list | tuple) else ())]
+    return any(isinstance(p, dict) and p.get("prioritize_duration") for p in parts)
 
 
 def _placed(table: Mapping[str, Any]) -> dict[str | int, Any]:

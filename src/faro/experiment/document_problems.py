@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 UNKNOWN = re.compile(r"there is no '(?P<word>[^']*)'\.")
+SAME = {
+    "policy": "limits",
+    "policies": "limits",
+    "deadlines": "limits",
+    "rig": "microscope",
+    "scope": "microscope",
+    "experiment": "sequence",
+    "writer": "storage",
+    "output": "storage",
+    "groups": "treatments",
+    "description": "notes",
+}
+"""Other words for the parts of a file."""
 TYPE_WORDS = {
     "string_type": "Give text, in quotes.",
     "string_too_short": "Give a name.",
@@ -102,7 +115,9 @@ def _problems(
     if detail["type"] == "extra_forbidden":
         word = str(detail["loc"][-1])
         known = _fields_at(model, detail["loc"][:-1])
-        return [Problem(place, f"there is no {word!r}.", nearest(word, known))]
+        same = SAME.get(word.casefold(), "")
+        remedy = f"Did you mean {same!r}?" if same in known else nearest(word, known)
+        return [Problem(place, f"there is no {word!r}.", remedy)]
     if detail["type"] == "missing":
         return [Problem(place, "is missing.", _missing_remedy(place))]
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from faro.errors import Problem
 from faro.experiment.channel import PowerChannel, channel_from
-from faro.experiment.event import RTMEvent
+from faro.experiment.event import MORE, RTMEvent
 from faro.experiment.refusal import ExperimentError
 from faro.experiment.sources import number, plain, table_from
 
@@ -40,7 +40,7 @@ OF_THE_RIG = (
     "power_property_name",
 )
 UNREAD = ("fov_object", *OF_THE_RIG)
-READ = frozenset({*PLACES, *ROLES, *SWITCHES, *LIGHT, *UNREAD})
+READ = frozenset({*PLACES, *ROLES, *SWITCHES, *LIGHT, *UNREAD, *MORE})
 YES_NO = {
     "true": True,
     "1": True,
@@ -62,8 +62,9 @@ def events_from_table(source: str | Path | Columns) -> tuple[RTMEvent, ...]:
     may also be said flat, in
     ``stim_channel_name``, ``stim_channel_group``, ``stim_exposure`` (ms) and
     ``stim_power``; ``stim_exposure`` replaces the exposure of ``stim_channels``. An
-    exposure or a power of 0 is no light. All further columns become metadata; empty
-    cells say nothing.
+    exposure or a power of 0 is no light. Planes, focus, shutter and properties are in
+    columns that are called as in ``events.json``. All further columns become metadata;
+    empty cells say nothing.
 
     Parameters
     ----------
@@ -133,6 +134,7 @@ def _event(row: Cells, table: Table) -> RTMEvent:
     index = {"t": read("timestep", _whole), "p": read("fov", _whole)}
     switched = {name: read(name, _yes_no) for name in SWITCHES if name in row}
     roles = {name: read(name, _channels) for name in ROLES}
+    more = {name: read(name, _said) for name in MORE if row.get(name) is not None}
     light = read("stim_exposure", number), read("stim_power", number)
     if problems:
         raise ExperimentError(problems)
@@ -150,6 +152,7 @@ def _event(row: Cells, table: Table) -> RTMEvent:
         pos_name=None if name is None else str(name),
         min_start_time=cells["time"],
         metadata=dict(_metadata(row, table)),
+        **more,
     )
 
 
@@ -215,6 +218,17 @@ def _jsonable(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _jsonable(plain(item)) for key, item in value.items()}
     return value
+
+
+def _said(cell: object) -> object:
+    """Return a cell, a list or table that is written as text as what it says.
+
+    Raises
+    ------
+    ValueError
+        If a text in brackets cannot be read.
+    """
+    return _opened(cell) if isinstance(cell, str) else _jsonable(plain(cell))
 
 
 def _channels(cell: object) -> Channels:

@@ -78,7 +78,9 @@ class RTMSequence(Refusing, useq.MDASequence):
         grid and autofocus plan in the ``sequence`` of a position take the place of
         those of the whole; its ``properties`` are set when it is reached. What such a
         channel does not say of exposure and group, and its power, are those of the
-        channel of the whole with its name.
+        channel of the whole with its name. No timepoint is dropped where a run is
+        late: ``prioritize_duration``, in useq the default of interval and duration, is
+        not executed.
     z_plan, autofocus_plan, keep_shutter_open_across
         As in `useq.MDASequence`. A relative z plan needs the z of every position.
     setup

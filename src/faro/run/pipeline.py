@@ -15,7 +15,7 @@ from faro.analysis import (
 )
 from faro.errors import Problem, RefusedError
 from faro.model.frame import PROJECTIONS
-from faro.protocols import columns_needed
+from faro.protocols import Waits, columns_needed, waits_for
 from faro.run.deciders import deciders_from
 from faro.run.mask_labels import mask_labels
 
@@ -35,8 +35,9 @@ class ImageProcessingPipeline:
         One segmenter or several: a `SegmentationMethod`, an object with
         ``segment(pixels)``, or a function. A bare one is called "nuclei" and looks at
         the first channel. The cells of the first are tracked and measured. Default:
-        `LocalThresholdSegmenter`. Learned ones run in a worker process, see
-        `InWorkerProcess`, unless they were made with ``in_worker=False``.
+        `LocalThresholdSegmenter`. An empty list finds no cells: for light that needs
+        none. Learned ones run in a worker process, see `InWorkerProcess`, unless they
+        were made with ``in_worker=False``.
     features
         One feature extractor or several: objects with ``features(cells, stack)`` or
         functions.
@@ -67,7 +68,8 @@ class ImageProcessingPipeline:
     Raises
     ------
     RefusedError
-        If two segmenters share a name, or something is no component; all at once.
+        If two segmenters share a name, something is no component, or needs cells
+        where nothing finds them; all at once.
     """
 
     def __init__(  # noqa: PLR0913  the parts of a pipeline
@@ -96,8 +98,20 @@ class ImageProcessingPipeline:
         problems.extend(_z_problems(z))
         problems.extend(_tracker_problems(self.tracker))
         problems.extend(_fallback_problems(fallback))
+        problems.extend([] if given else self._without_cells())
         if problems:
             raise RefusedError(problems)
+
+    def _without_cells(self) -> Iterable[Problem]:
+        """Yield what would fail on every frame where nothing finds cells."""
+        asking = {
+            "pipeline/features": bool(self.features),
+            "pipeline/reference_features": bool(self.reference_features),
+            **{d.where: waits_for(d.stimulator) > Waits.IMAGE for d in self.deciders},
+        }
+        for where in (where for where, needs_cells in asking.items() if needs_cells):
+            remedy = "Give a segmenter, or leave segmenters out for the usual one."
+            yield Problem(where, "it needs cells, and there is no segmenter.", remedy)
 
     def new_tracker(self) -> Tracker:
         """Return a tracker of its own for one more FOV."""

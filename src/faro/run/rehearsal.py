@@ -7,6 +7,7 @@ not, is an error. What merely fails on synthetic cells is a warning: real ones m
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from faro.protocols import FeatureExtractor
     from faro.run.deciders import Decider
     from faro.run.pipeline import ImageProcessingPipeline
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_SHAPE = (64, 64)
 """Shape of the probe image where the microscope does not tell its own."""
@@ -117,10 +120,18 @@ class _Trial:
     trying: str = ""
 
     def carry_out(self) -> None:
-        """Try one component after the other."""
-        self.segment()
-        if not self.problems:
-            self.measure()
+        """Try one component after the other; never raises."""
+        try:
+            self.segment()
+            if not self.problems:
+                self.measure()
+        except Exception as error:  # a plug-in may raise anything
+            logger.exception("The components could not be tried to the end.")
+            what = (
+                f"the components could not be tried: {type(error).__name__}: {error}."
+            )
+            remedy = "Try each with the check of its kind in faro.testing."
+            self.problems.append(Problem("pipeline", what, remedy))
 
     def segment(self) -> None:
         """Try every segmenter on its channel."""
@@ -140,7 +151,9 @@ class _Trial:
 
     def measure(self) -> None:
         """Track, measure and decide, in the order of a run."""
-        main = self.labels.get(self.pipeline.segmenters[0].name)
+        segmenters = self.pipeline.segmenters
+        nothing = np.zeros(self.stack.pixels.shape[1:], np.int32)
+        main = self.labels.get(segmenters[0].name) if segmenters else nothing
         if main is None:
             return
         cells = PixelCells(main, self.stack.pixel_size_um)
