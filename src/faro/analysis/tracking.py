@@ -141,6 +141,9 @@ class StreamingTracker:
     ) -> None:
         _not_twice("max_distance", max_distance_px, max_distance_um)
         _not_twice("max_shift", max_shift_px, max_shift_um)
+        if memory < 0:
+            problem = f"memory is {memory} timepoints."
+            raise ContractError(problem, remedy="Give 0 or more.")
         self.max_distance_um, self.max_shift_um = max_distance_um, max_shift_um
         self.max_distance_px, self.memory = max_distance_px, memory
         self.use_area, self.features = use_area, tuple(features)

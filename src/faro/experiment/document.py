@@ -14,9 +14,26 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_va
 
 from faro.experiment.document_values import Plain, Words
 from faro.model import LabelCleaning, Schema
+from faro.model.frame import PROJECTIONS
 
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 """A duration in s, >= 0."""
+
+
+def _plane_choice(value: object) -> object:
+    """Return what becomes of several planes: a word, or the index of one."""
+    if value in PROJECTIONS or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    words = ", ".join(f"'{name}'" for name in PROJECTIONS)
+    message = f"Give one of {words}, or the index of a plane"
+    raise ValueError(message)
+
+
+PlaneChoice: TypeAlias = Annotated[
+    Any,
+    BeforeValidator(_plane_choice),
+    WithJsonSchema({"anyOf": [{"enum": [*PROJECTIONS]}, {"type": "integer"}]}),
+]
 
 
 def _named(key: str) -> BeforeValidator:
@@ -138,7 +155,7 @@ class PipelinePart(Schema):
     tracker: AnyComponent = Component(component="StreamingTracker")
     stimulator: AnyComponent | None = None
     stimulators: dict[str, AnyComponent] = Field(default_factory=dict)
-    z: Literal["max", "mean", "middle"] | int = "max"
+    z: PlaneChoice = "max"
 
 
 class StoragePart(Schema):

@@ -149,6 +149,8 @@ class _Reader:
         return self._several(given["phases"], where, "t", self._sequence)
 
     def _sequence(self, given: Mapping[str, Any], place: str) -> Iterable[RTMEvent]:
+        if not given and any(p.where.startswith(place) for p in self.problems):
+            return ()
         shared = {} if place == "sequence" else self._shared
         words = self._with_frames(without_nothing({**shared, **given}), place)
         places = words.get("stage_positions")
@@ -165,7 +167,8 @@ class _Reader:
             what = "prioritize_duration is not executed by this version."
             self._wrong(f"{place}.time_plan", what, DURATION_REMEDY)
         for kind in FREE_WORDS:
-            if WAIT in words.get(kind, {}):
+            facts = words.get(kind)
+            if isinstance(facts, dict) and WAIT in facts:
                 what = "every event would wait."
                 self._wrong(f"{place}.{kind}.{WAIT}", what, WAIT_REMEDY)
         try:

@@ -39,7 +39,6 @@ TYPE_WORDS = {
     "model_type": "Give a table: names and values.",
     "float_type": "Give a number.",
     "float_parsing": "Give a number, without quotes.",
-    "greater_than_equal": "Give a number of 0 or more.",
     "finite_number": "Give a finite number.",
     "too_short": "Give at least one, or leave the key out.",
 }
@@ -122,6 +121,8 @@ def _problems(
         return [Problem(place, "is missing.", _missing_remedy(place))]
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     remedy = TYPE_WORDS.get(detail["type"], f"{message}.")
+    if detail["type"] == "greater_than_equal":
+        remedy = f"Give a number of {detail['ctx']['ge']} or more."
     if detail["type"] == "literal_error":
         remedy = f"Use {detail['ctx']['expected']}."
     if place == "file":

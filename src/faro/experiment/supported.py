@@ -30,6 +30,7 @@ def unexecuted(sequence: useq.MDASequence) -> Iterator[Problem]:
     yield from _order_problems(sequence)
     yield from _setup_problems(sequence)
     yield from _shutter_problems(sequence)
+    yield from _focus_problems(sequence)
     if not isinstance(sequence.stage_positions, useq.WellPlatePlan):
         yield from sub_problems(sequence)
     yield from plane_problems(sequence)
@@ -51,14 +52,24 @@ def _setup_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
 def _shutter_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
     """Yield axes across which the shutter cannot stay open."""
     across, starts_s = sequence.keep_shutter_open_across, times_s_or_none(sequence)
-    for axis in across:
-        if axis not in AXES:
-            what = f"there is no axis {axis!r}."
-            remedy = f"Use some of: {', '.join(AXES)}."
-            yield Problem("keep_shutter_open_across", what, remedy)
+    yield from _unknown_axes(across, "keep_shutter_open_across")
     if "t" in across and len(set(starts_s)) > 1:
         what = "with 't' the light would be on while the run waits for a timepoint."
         yield Problem("keep_shutter_open_across", what, "Leave the 't' out.")
+
+
+def _focus_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
+    """Yield axes whose changes never come, so that nothing would be focused."""
+    plan = sequence.autofocus_plan
+    if isinstance(plan, useq.AxesBasedAF):
+        yield from _unknown_axes(plan.axes, "autofocus_plan/axes")
+
+
+def _unknown_axes(axes: tuple[str, ...], where: str) -> Iterator[Problem]:
+    for axis in axes:
+        if axis not in AXES:
+            remedy = f"Use some of: {', '.join(AXES)}."
+            yield Problem(where, f"there is no axis {axis!r}.", remedy)
 
 
 def times_s_or_none(sequence: useq.MDASequence) -> tuple[float, ...]:
@@ -82,19 +93,25 @@ def _time_problems(sequence: useq.MDASequence) -> Iterator[Problem]:
     try:
         starts_s = times_s(sequence)
     except ZeroDivisionError:
-        what = f"{plan!r} has no end."
+        what = f"{_said(plan)} has no end."
         yield Problem("time_plan", what, "Give interval and loops.")
         return
     if not starts_s:
-        yield Problem("time_plan", f"{plan!r} has no timepoint.", TIME_REMEDY)
+        what = f"{_said(plan)} has no timepoint."
+        yield Problem("time_plan", what, TIME_REMEDY)
     if any(later < earlier for earlier, later in pairwise(starts_s)):
-        what = f"{plan!r} goes back in time."
+        what = f"{_said(plan)} goes back in time."
         yield Problem("time_plan", what, "Give an interval of 0 s or more.")
     phases = plan.phases if isinstance(plan, useq.MultiPhaseTimePlan) else ()
     for part in (plan, *phases):
         if part.prioritize_duration and not isinstance(part, useq.TIntervalDuration):
             what = "prioritize_duration is not executed by this version."
             yield Problem("time_plan", what, "Leave it out: no timepoint is dropped.")
+
+
+def _said(plan: useq.AnyTimePlan) -> str:
+    """Return what a time plan says, in s."""
+    return f"{plan.model_dump(exclude_defaults=True)}"
 
 
 def _position_problems(sequence: useq.MDASequence) -> Iterator[Problem]:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TIME_WORDS = frozenset({"interval", "loops", "duration", "prioritize_duration"})
-TIME_REMEDY = "Give two of interval, loops and duration, or a list of such phases."
+TIME_REMEDY = (
+    "Give two of interval, loops and duration (s, or text like 'PT5M'; loops 1 or "
+    "more), or a list of such phases."
+)
 Z_REMEDY = (
     "Give range and step, or above, below and step, or top, bottom and step, or a list "
     "as relative or absolute."
