@@ -10,7 +10,7 @@ import useq
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from faro.errors import Problem
-from faro.experiment.refusal import unknown_words
+from faro.experiment.refusal import nearest, unknown_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ Z_REMEDY = (
 GRID_REMEDY = "Give rows, columns, fov_width and fov_height, or another grid of useq."
 REMEDIES = {"z_plan": Z_REMEDY, "grid_plan": GRID_REMEDY}
 POSITION_WORDS = frozenset({*useq.Position.model_fields, "row", "col"})
-PLATE_WORDS = frozenset(useq.WellPlatePlan.model_fields)
+PLATE_WORDS = frozenset({*useq.WellPlatePlan.model_fields, "file"})
 CHANNEL_WORDS = frozenset({*useq.Channel.model_fields, "power"})
 PLANS = ("z_plan", "grid_plan", "autofocus_plan", "setup")
 """Fields that are one plan, of one of several kinds."""
@@ -57,9 +57,20 @@ def _in_positions(given: object, where: str) -> Iterator[Problem]:
     """Yield what is passed over in positions, and in sequences of their own."""
     if isinstance(given, Mapping):
         yield from unknown_words(given, PLATE_WORDS, where)
+        yield from _unknown_plate(given.get("plate"), f"{where}/plate")
     for i, position in enumerate(given if isinstance(given, list | tuple) else ()):
         if isinstance(position, Mapping):
             yield from unread_in_position(position, f"{where}/{i}")
+        elif isinstance(position, list | tuple) and len(position) > len("xyz"):
+            what = f"{position!r} has {len(position)} coordinates."
+            yield Problem(f"{where}/{i}", what, "Give x, y and z in um.")
+
+
+def _unknown_plate(name: object, where: str) -> Iterator[Problem]:
+    """Yield the name of a plate that nobody knows."""
+    known = sorted(useq.registered_well_plate_keys())
+    if isinstance(name, str) and name not in known:
+        yield Problem(where, f"there is no plate {name!r}.", nearest(name, known))
 
 
 def unread_in_position(given: Mapping[str, Any], where: str) -> Iterator[Problem]:
