@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress
 
 from faro.errors import StorageError
+from faro.run import time_per_fov_s
 from faro.run.stored_pipeline import recipe_of_run
 from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
 from faro.storage.converting import convert
@@ -58,11 +59,21 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     if named:
         more = f", ... ({len(named)})" if len(named) > FEW else ""
         yield "positions", ", ".join(named[:FEW]) + more
+    yield from _pace(run)
     recipe = recipe_of_run(run)
     if recipe is not None:
         yield "pipeline", ", ".join(_components(recipe.words))
     if said.get("reanalysis_of"):
         yield "from", str(said["reanalysis_of"]["path"])
+
+
+def _pace(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield how long a position took, where the run tells."""
+    try:
+        took_s = time_per_fov_s(run)
+    except StorageError:
+        return
+    yield "pace", f"{took_s:.3g} s a position and timepoint (time_per_fov_s)"
 
 
 def _state(run: Run) -> str:

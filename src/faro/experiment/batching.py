@@ -50,7 +50,7 @@ def check_fov_batching(
         The experiment.
     time_per_fov_s
         Seconds that one position takes at one timepoint, > 0: stage, images,
-        analysis, light.
+        analysis, light. `faro.run.time_per_fov_s` measures it in a stored run.
     n_parallel
         How many positions may share an interval; None for as many as fit.
 

@@ -231,7 +231,7 @@ class BatchingPart(Schema):
     Attributes
     ----------
     time_per_fov_s
-        What one position takes at one timepoint.
+        What one position takes at one timepoint; ``faro info RUN`` tells it of a run.
     n_parallel
         How many positions share an interval; by default as many as fit.
     """

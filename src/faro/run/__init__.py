@@ -7,6 +7,7 @@ from faro.run.handle import RunHandle
 from faro.run.jobs import BackgroundError
 from faro.run.late import LateMask
 from faro.run.limits import RunLimits
+from faro.run.measured import time_per_fov_s
 from faro.run.notices import Notices
 from faro.run.pipeline import ImageProcessingPipeline
 from faro.run.state import RunState
@@ -23,4 +24,5 @@ __all__ = [
     "RunProgress",
     "RunState",
     "RunSummary",
+    "time_per_fov_s",
 ]
