@@ -37,6 +37,6 @@ bench NAME *ARGS:
 ci *STAGES:
     bash .ci/run {{STAGES}}
 
-# Pin anew what '.[test,dev]' takes today; run it with the oldest Python we support
+# Pin anew what '.[test,dev,docs]' takes today; run it with the oldest Python we support
 pin:
     python .ci/pin.py

@@ -1,4 +1,4 @@
-"""Write constraints.txt anew: what ``.[test,dev]`` installs today, pinned.
+"""Write constraints.txt anew: what ``.[test,dev,docs]`` installs today, pinned.
 
 Run it with the oldest Python we support: its versions serve the newer ones too.
 """
@@ -28,7 +28,9 @@ def main() -> int:
         venv.create(folder, with_pip=True)
         tools = "Scripts" if sys.platform == "win32" else "bin"
         pip = [str(Path(folder, tools, "python")), "-m", "pip"]
-        subprocess.run([*pip, "install", "--quiet", f"{ROOT}[test,dev]"], check=True)
+        subprocess.run(
+            [*pip, "install", "--quiet", f"{ROOT}[test,dev,docs]"], check=True
+        )
         freeze = [*pip, "freeze", "--exclude", project["name"]]
         found = subprocess.run(freeze, check=True, capture_output=True, text=True)
     pins = sorted([*found.stdout.split(), *ELSEWHERE], key=str.casefold)

@@ -130,6 +130,6 @@ def test_constraints_pin_all_that_the_tests_and_tools_ask_for() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *extras["test"], *extras["dev"]]
+    asked = [*project["dependencies"], *extras["test"], *extras["dev"], *extras["docs"]]
     names = {plain(re.split(r"[\[<>=!~; ]", text, maxsplit=1)[0]) for text in asked}
     assert not names - set(pinned)

@@ -36,6 +36,8 @@ class Problem:
     severity
         ``"error"`` refuses the run; ``"warning"`` is said and the run starts.
 
+    Examples
+    --------
     >>> print(Problem("channels/0", "no preset 'DAP1'.", "Use one of: DAPI."))
     channels/0: no preset 'DAP1'. Use one of: DAPI.
     """

@@ -246,7 +246,7 @@ def test_a_run_killed_before_its_first_frame_has_all_of_its_provenance(
     assert subprocess.run(command, check=False).returncode == -9
     run = file.with_name("twice-run")
     names = {p.name for p in (run / "provenance").iterdir()}
-    assert names == {"environment.json", "sources.json", "run.json", COPY.name}
+    assert names == {"environment.json", "sources.json", "run.copy.json", COPY.name}
     kept = run / COPY
     said, _ = load_words(run)
     assert read_data(kept) == said

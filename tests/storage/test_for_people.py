@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from geff import read
+from geff.validate.data import ValidationConfig
 from typer.testing import CliRunner
 
 from faro.cli import app
@@ -13,6 +16,7 @@ from faro.errors import MissingFrameError, StorageError
 from faro.model import CellTable, FrameRole, RunNeeds, Stack
 from faro.storage import OmeZarrWriter, open_run, verify
 from faro.storage.converting import convert
+from faro.storage.graphfile import write_geff
 from faro.storage.tiffread import read_tiff
 from faro.storage.trackfiles import write_ctc
 
@@ -43,8 +47,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     needs = RunNeeds(5, (0, 1), ("a", "b"), SHAPE, fov_wells=wells)
     writer = OmeZarrWriter(tmp_path_factory.mktemp("people") / "run")
     writer.open(needs, {})
+    write(writer, range(5))
+    writer.close({"reason": "completed", "n_errors": 0})
+    return open_run(writer.path)
+
+
+def write(writer: OmeZarrWriter, times: range) -> None:
+    """Write the frames, labels and rows of some timepoints."""
     for fov in (0, 1):
-        for t in range(5):
+        for t in times:
             if (fov, t) == GONE:
                 continue
             pixels = np.full((2, *SHAPE), 10 * fov + t + 1, np.uint16)
@@ -68,8 +79,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 "cnr": 0.1 * ids + t,
             }
             writer.store_cells(fov, t, CellTable(table))
-    writer.close({"reason": "completed", "n_errors": 0})
-    return open_run(writer.path)
 
 
 def test_a_column_becomes_a_curve_per_track(run: Run) -> None:
@@ -125,6 +134,40 @@ def test_arrays_are_read_when_they_are_computed(run: Run) -> None:
         run.lazy(0, role=FrameRole.REF)
 
 
+def test_a_run_that_goes_on_or_was_killed_is_read_in_the_same_way(
+    run: Run, tmp_path: Path
+) -> None:
+    writer = OmeZarrWriter(tmp_path / "run")
+    writer.open(RunNeeds(5, (0, 1), ("a", "b"), SHAPE), {})
+    live = open_run(writer.path)
+    assert live.napari_tracks(0)[0].shape == (0, 4)
+    with pytest.raises(KeyError, match="no cell was found so far"):
+        live.cells.pivot("cnr")
+    with pytest.raises(StorageError, match="no tracks of fov 0"):
+        write_geff(live, tmp_path / "none.geff", 0)
+    write(writer, range(3))
+    writer.sync()
+    shutil.copytree(writer.path, tmp_path / "killed")  # as SIGKILL leaves it
+    write(writer, range(3, 5))
+    writer.sync()
+    until, killed = run.cells.query("timestep < 3"), open_run(tmp_path / "killed")
+    for other, rows in ((live, run.cells), (killed, until)):
+        assert other.summary is None
+        assert other.cells.to_polars().equals(rows.to_polars())
+        assert other.cells.to_pandas().equals(rows.to_pandas())
+        curves = rows.pivot("cnr")
+        given = other.cells.pivot("cnr").values
+        assert np.array_equal(given, curves.values, equal_nan=True)
+        data, _, properties = other.napari_tracks(1)
+        assert len(data) == len(properties["cnr"]) == (rows["fov"] == 1).sum()
+    for role in ("images", "tracks"):
+        name = None if role == "images" else role
+        expected = np.asarray(run.lazy(1, name))
+        assert np.array_equal(np.asarray(live.lazy(1, name)), expected)
+        assert np.array_equal(np.asarray(killed.lazy(1, name))[:3], expected[:3])
+    writer.close({})
+
+
 def test_tracks_are_given_as_napari_takes_them(run: Run) -> None:
     data, graph, properties = run.napari_tracks(0)
     assert data[:, :2].tolist() == [
@@ -156,6 +199,31 @@ def test_tracks_are_written_for_the_cell_tracking_challenge(
         write_ctc(run, tmp_path / "01_RES", 0)
     with pytest.raises(StorageError, match="no tracks of fov 7"):
         write_ctc(run, tmp_path / "07_RES", 7)
+
+
+def test_tracks_are_written_as_a_graph(run: Run, tmp_path: Path) -> None:
+    given = ["export", str(run.path), "--geff", "-o", str(tmp_path), "--position", "0"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    checks = ValidationConfig(graph=True)
+    graph, metadata = read(tmp_path / "p000.geff", data_validation=checks)
+    at = {n: (int(v["t"]), int(v["track_id"])) for n, v in graph.nodes(data=True)}
+    assert sorted(at.values()) == sorted((time, track) for time, track, _ in ROWS)
+    assert sorted((at[a], at[b]) for a, b in graph.edges) == [
+        ((0, 1), (1, 1)),
+        ((1, 1), (3, 1)),
+        ((2, 2), (3, 2)),
+        ((3, 2), (4, 3)),
+        ((3, 2), (4, 4)),
+    ]
+    assert [axis.name for axis in metadata.axes] == ["t", "y", "x"]
+    assert sorted(v["cnr"] for _, v in graph.nodes(data=True)) == pytest.approx(
+        sorted(run.cells.query("fov == 0")["cnr"])
+    )
+    with pytest.raises(StorageError, match="is not replaced"):
+        write_geff(run, tmp_path / "p000.geff", 0)
+    with pytest.raises(StorageError, match="no tracks of fov 7"):
+        write_geff(run, tmp_path / "p007.geff", 7)
 
 
 @pytest.mark.parametrize("layout", ["collection", "plate", "tiff"])

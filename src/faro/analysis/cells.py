@@ -53,6 +53,8 @@ class PixelCells:
     pixel_size_um
         Edge of a pixel in the sample, None where unknown.
 
+    Examples
+    --------
     >>> cells = PixelCells(np.array([[0, 4, 4], [9, 0, 0]], np.int32))
     >>> cells.label.tolist(), cells.y.tolist(), cells.x.tolist()
     ([4, 9], [0.0, 1.0], [1.5, 0.0])
@@ -339,6 +341,8 @@ def checked_track_ids(track_id: object, n_cells: int) -> Ints:
     ContractError
         If they are not one integer >= 1 per cell, each once.
 
+    Examples
+    --------
     >>> checked_track_ids([2, 7], 2)
     array([2, 7])
     """

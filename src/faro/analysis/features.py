@@ -55,6 +55,8 @@ def as_feature_extractor(component: object) -> FeatureExtractor:
     ContractError
         If it is neither; a class is neither, its instance is.
 
+    Examples
+    --------
     >>> def roundness(cells, stack):
     ...     return {"roundness": cells.area / 10}
     >>> as_feature_extractor(roundness).needs
@@ -85,6 +87,8 @@ def checked_columns(found: object, n_cells: int, name: str) -> dict[str, Column]
     ContractError
         If it is no mapping of names to one value per cell; all columns are named.
 
+    Examples
+    --------
     >>> checked_columns({"a": [1.0, 2.0]}, 2, "mine")
     {'a': array([1., 2.])}
     """

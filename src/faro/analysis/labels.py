@@ -37,6 +37,8 @@ def normalise_labels(
     ContractError
         If it is no such image.
 
+    Examples
+    --------
     >>> normalise_labels(np.array([[True, False, True]]), (1, 3)).tolist()
     [[1, 0, 2]]
     """

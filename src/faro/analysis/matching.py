@@ -83,6 +83,8 @@ def match_labels(
     ContractError
         If the shapes differ or the overlap is less than 0.5.
 
+    Examples
+    --------
     >>> a = np.array([[1, 1, 1, 0], [2, 2, 0, 0]])
     >>> b = np.array([[7, 7, 0, 0], [0, 0, 0, 9]])
     >>> match = match_labels(a, b)

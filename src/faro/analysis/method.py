@@ -52,6 +52,8 @@ def as_segmenter(component: object) -> Segmenter:
     ContractError
         If it is neither; a class is neither, its instance is.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> as_segmenter(lambda pixels: pixels > 5).segment(np.array([[3, 9]])).tolist()
     [[False, True]]
@@ -87,6 +89,8 @@ class SegmentationMethod:
     cleaning
         What is done to the labels afterwards.
 
+    Examples
+    --------
     >>> SegmentationMethod("nuclei", lambda pixels: pixels > 5, "miRFP").name
     'nuclei'
     """

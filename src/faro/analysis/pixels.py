@@ -36,6 +36,8 @@ class PixelIndex:
         (M,) ascending flat indices of the pixels to look at, for who has looked for
         them already; none of them is background. By default all that are not.
 
+    Examples
+    --------
     >>> index = PixelIndex(np.array([[0, 7, 7], [3, 0, 0]], np.int32))
     >>> index.label.tolist(), index.counts.tolist(), index.flat.tolist()
     ([3, 7], [1, 2], [3, 1, 2])

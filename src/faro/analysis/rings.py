@@ -40,6 +40,8 @@ def ring_labels(labels: Labels, margin: int, distance: int) -> Labels:
     ContractError
         If the ring has no width.
 
+    Examples
+    --------
     >>> ring_labels(np.array([[0, 0, 0, 5]], np.int32), 1, 2).tolist()
     [[0, 5, 0, 0]]
     """

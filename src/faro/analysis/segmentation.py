@@ -74,6 +74,8 @@ class ThresholdSegmenter:
     min_area_px
         Smaller objects are dropped.
 
+    Examples
+    --------
     >>> image = np.array([[9, 0, 9], [9, 0, 0]], np.uint16)
     >>> ThresholdSegmenter(5, min_area_px=1).segment(image).tolist()
     [[1, 0, 2], [1, 0, 0]]

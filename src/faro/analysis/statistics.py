@@ -51,6 +51,8 @@ def permutation_test(
     ContractError
         If a group is empty or holds a value that is not finite.
 
+    Examples
+    --------
     >>> permutation_test([5, 6, 7], [1, 2, 3])
     PermutationTest(difference=4.0, p_value=0.1)
     """
@@ -83,6 +85,8 @@ def hedges_g(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     a, b
         Values (n,) and (m,).
 
+    Examples
+    --------
     >>> round(hedges_g([5, 6, 7], [1, 2, 3]), 2)
     3.2
     """

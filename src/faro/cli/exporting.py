@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from faro.errors import StorageError
 from faro.storage import export_ome_tiff, open_run
+from faro.storage.graphfile import write_geff
 from faro.storage.tifftree import Compression
 from faro.storage.trackfiles import write_ctc
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from faro.storage import Run
 
 
-def run_export(
+def run_export(  # noqa: PLR0913  the options of the command
     console: Console,
     directory: Path,
     output: Path | None,
@@ -24,6 +25,7 @@ def run_export(
     positions: list[int] | None,
     compression: str,
     tracks: bool = False,
+    geff: bool = False,
 ) -> int:
     """Write the files and name them; return the exit code."""
     known = get_args(Compression)
@@ -32,10 +34,9 @@ def run_export(
         raise StorageError(problem, remedy=f"Use one of: {', '.join(known)}.")
     chosen: Any = compression
     run = open_run(directory)
-    if tracks:
-        return _tracks(
-            console, run, output or Path(f"{run.path.name}-tracks"), positions
-        )
+    if tracks or geff:
+        where = output or Path(f"{run.path.name}-tracks")
+        return _tracks(console, run, where, positions, ctc=tracks, geff=geff)
     folder = output or Path(f"{run.path.name}-tiff")
     files = export_ome_tiff(run, folder, fovs=positions, compression=chosen)
     for path in files:
@@ -45,10 +46,20 @@ def run_export(
 
 
 def _tracks(
-    console: Console, run: Run, folder: Path, positions: list[int] | None
+    console: Console,
+    run: Run,
+    folder: Path,
+    positions: list[int] | None,
+    *,
+    ctc: bool,
+    geff: bool,
 ) -> int:
     """Write the tracks of positions, a folder each; return the exit code."""
     for fov in positions or run.fovs:
-        files = write_ctc(run, folder / f"p{fov:03d}_RES", fov)
-        console.print(f"{files[-1].parent}: {len(files)} files", markup=False)
+        if ctc:
+            files = write_ctc(run, folder / f"p{fov:03d}_RES", fov)
+            console.print(f"{files[-1].parent}: {len(files)} files", markup=False)
+        if geff:
+            group = write_geff(run, folder / f"p{fov:03d}.geff", fov)
+            console.print(f"{group}: the graph", markup=False)
     return 0

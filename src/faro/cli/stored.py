@@ -139,10 +139,13 @@ def export(
         bool,
         typer.Option("--tracks", help="Tracks, as the Cell Tracking Challenge has it."),
     ] = False,
+    geff: Annotated[
+        bool, typer.Option("--geff", help="Tracks, as a graph in the GEFF format.")
+    ] = False,
 ) -> None:
     """Write a run, or some of its positions, as files for other programs."""
     options: dict[str, Any] = {"positions": position, "compression": compression}
-    options["tracks"] = tracks
+    options |= {"tracks": tracks, "geff": geff}
     call("faro.cli.exporting", "run_export", directory, output, **options)
 
 

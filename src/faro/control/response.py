@@ -35,6 +35,8 @@ class ResponseModel:
     ContractError
         If a value makes no response.
 
+    Examples
+    --------
     >>> model = ResponseModel(gain=2.0, time_constants_s=(60.0,))
     >>> round(float(model.step_response(np.array([60.0]))[0]), 3)
     1.264

@@ -59,6 +59,8 @@ def check_fov_batching(
     ExperimentError
         If ``time_per_fov_s`` or ``n_parallel`` is out of range.
 
+    Examples
+    --------
     >>> from faro.experiment import RTMSequence
     >>> sequence = RTMSequence(
     ...     channels=["DAPI"],
@@ -115,6 +117,8 @@ def apply_fov_batching(
     ExperimentError
         If not even one position fits into the interval, or a value is out of range.
 
+    Examples
+    --------
     >>> from faro.experiment import RTMSequence
     >>> sequence = RTMSequence(
     ...     channels=["DAPI"],

@@ -44,6 +44,8 @@ class Channel(Refusing, useq.Channel):
     ExperimentError
         If a value is out of range or a word is unknown.
 
+    Examples
+    --------
     >>> Channel("DAPI", 50)
     Channel(config='DAPI', exposure=50.0)
     """
@@ -123,6 +125,8 @@ class PowerChannel(Channel):
         Light level in the unit of the device, >= 0; None leaves it as the preset
         sets it.
 
+    Examples
+    --------
     >>> PowerChannel("CyanStim", 200, power=10)
     PowerChannel(config='CyanStim', exposure=200.0, power=10.0)
     """

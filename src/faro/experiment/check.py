@@ -46,6 +46,8 @@ def check(
         Whether light is given in masks; False if only to the whole field, which needs
         no SLM.
 
+    Examples
+    --------
     >>> from faro.experiment import RTMEvent
     >>> from faro.model import HardwareFacts
     >>> facts = HardwareFacts(presets={"Channel": ("DAPI",)}, image_shape=(64, 64))

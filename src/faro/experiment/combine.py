@@ -40,6 +40,8 @@ def combine(*sources: Iterable[RTMEvent], axis: str = "t") -> tuple[RTMEvent, ..
     The sources may image different channels: stacks with other channels than those of
     their FOV before are stored as a series of their own.
 
+    Examples
+    --------
     >>> from faro.experiment import RTMSequence
     >>> phase = RTMSequence(
     ...     channels=["DAPI"], time_plan={"interval": 5, "loops": 2}, axis_order="tpcz"

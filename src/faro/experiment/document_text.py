@@ -119,6 +119,8 @@ def parsed(text: str, kind: str, name: str = "file") -> dict[str, Any]:
     ExperimentError
         If the text is not of that kind, or says a key twice; with the line.
 
+    Examples
+    --------
     >>> parsed("microscope: simulated", "yaml")
     {'microscope': 'simulated'}
     """

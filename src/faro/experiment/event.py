@@ -78,6 +78,8 @@ class RTMEvent(Refusing, useq.MDAEvent):
         If a value is out of range, a word is unknown, or says something that useq
         knows and this version does not execute.
 
+    Examples
+    --------
     >>> event = RTMEvent(index={"t": 3, "p": 1}, channels=["DAPI"])
     >>> event.timestep, event.fov, event.has_stim
     (3, 1, False)

@@ -82,6 +82,8 @@ def events_from_table(source: str | Path | Columns) -> tuple[RTMEvent, ...]:
     to the rig (``POWER_PROPERTIES``). So is ``fov_object``, which repeats the columns
     ``fov_x`` to ``fov_name``.
 
+    Examples
+    --------
     >>> columns = {"fov": [0], "timestep": [3], "channels": ["DAPI"], "drug": ["EGF"]}
     >>> [
     ...     (e.timestep, e.channels[0].config, e.metadata)

@@ -24,6 +24,8 @@ def frames_from(value: object) -> tuple[int, ...]:
     ValueError
         If it is not a set, range or list of whole numbers.
 
+    Examples
+    --------
     >>> frames_from({3, 1}), frames_from([3, -1]), frames_from(range(0, 6, 2))
     ((1, 3), (3, -1), (0, 2, 4))
     """

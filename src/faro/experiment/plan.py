@@ -120,6 +120,8 @@ def plan(
     ExperimentError
         If ``stim_mode`` is another; at once.
 
+    Examples
+    --------
     >>> from faro.experiment import RTMEvent
     >>> event = RTMEvent(
     ...     index={"t": 0, "p": 0}, channels=["DAPI"], stim_channels=["Cyan"]

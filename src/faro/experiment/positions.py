@@ -87,6 +87,8 @@ def load_positions(
     -----
     A table has the columns x, y, z, name and well, or x_um, x_pos, fov_x and so on.
 
+    Examples
+    --------
     >>> load_positions("name,x,y\nleft,1,2\n")
     [AbsolutePosition(x=1.0, y=2.0, name='left')]
     """

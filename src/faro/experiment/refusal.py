@@ -28,6 +28,8 @@ class ExperimentError(FaroError, ValueError):
     problems
         Every mistake that was found, in the order of the words.
 
+    Examples
+    --------
     >>> raise ExperimentError([Problem("exposure", "-1 is too short.", "Give 1.")])
     Traceback (most recent call last):
     faro.experiment.refusal.ExperimentError: exposure: -1 is too short. Give 1.

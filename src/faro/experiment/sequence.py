@@ -103,6 +103,8 @@ class RTMSequence(Refusing, useq.MDASequence):
         With every mistake: unknown words, values out of range, timepoints outside the
         experiment, and what useq knows but this version does not execute.
 
+    Examples
+    --------
     >>> sequence = RTMSequence(
     ...     channels=[Channel("DAPI", 50)],
     ...     stage_positions=[(0, 0, 0)],

@@ -129,6 +129,8 @@ def number(cell: object) -> float | None:
     ValueError
         If it is not a finite number.
 
+    Examples
+    --------
     >>> number("1,5"), number(" 2e3 "), number(None)
     (1.5, 2000.0, None)
     """
@@ -192,6 +194,8 @@ def entry_lines(text: str, opening: str) -> list[int]:
     opening
         Pattern that ends with the bracket of the list; the first match counts.
 
+    Examples
+    --------
     >>> entry_lines('{"a": 1, "list": [\n 1,\n {}]}', r'"list"\s*:\s*\[')
     [2, 3]
     """

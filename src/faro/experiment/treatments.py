@@ -56,6 +56,8 @@ class Treatment(Refusing, BaseModel):
     ExperimentError
         If a value is out of range or a word is unknown.
 
+    Examples
+    --------
     >>> Treatment("dark", stim_frames=[]).metadata
     {}
     """
@@ -120,6 +122,8 @@ def assign(
     ExperimentError
         If units or groups come twice, are missing, or are fewer than the groups.
 
+    Examples
+    --------
     >>> assign(["A1", "A2", "A3", "A4"], ["drug", "control"], seed=1)
     {'A1': 'drug', 'A2': 'control', 'A3': 'control', 'A4': 'drug'}
     """
@@ -178,6 +182,8 @@ def arrange(
     ExperimentError
         With every mistake in treatments, layout and tables.
 
+    Examples
+    --------
     >>> sequence = RTMSequence(
     ...     channels=["DAPI"],
     ...     stage_positions=[{"name": "left"}, {"name": "right"}],

@@ -70,6 +70,8 @@ def moment(text: str, after: datetime) -> datetime:
     ValueError
         If it is neither.
 
+    Examples
+    --------
     >>> from datetime import UTC
     >>> str(moment("2026-11-24T18:30+01:00", datetime(2026, 11, 24, tzinfo=UTC)))
     '2026-11-24 18:30:00+01:00'
@@ -128,6 +130,8 @@ def wait_before(
     ExperimentError
         If there is no such timestep, nothing to wait for, or it is said twice.
 
+    Examples
+    --------
     >>> from faro.experiment import RTMSequence
     >>> sequence = RTMSequence(
     ...     channels=["DAPI"], time_plan={"interval": 60, "loops": 3}

@@ -140,6 +140,8 @@ def places(sequence: useq.MDASequence) -> tuple[Place, ...]:
     ExperimentError
         If ``sequence`` is refused.
 
+    Examples
+    --------
     >>> import useq
     >>> places(useq.MDASequence(stage_positions=[{"name": "left"}, {"x": 5}]))
     ('left', 1)

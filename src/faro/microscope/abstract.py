@@ -196,6 +196,8 @@ def group_of(
     HardwareError
         If none does.
 
+    Examples
+    --------
     >>> group_of("DAPI", {"Camera": ("HighRes",), "Channel": ("DAPI",)}, "Channel")
     'Channel'
     """

@@ -67,6 +67,8 @@ def checker_board(shape: tuple[int, int], square_px: int = 20) -> Pattern:
     ContractError
         If a square has no size.
 
+    Examples
+    --------
     >>> checker_board((2, 4), 1).astype(int).tolist()
     [[1, 0, 1, 0], [0, 1, 0, 1]]
     """

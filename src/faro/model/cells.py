@@ -69,6 +69,8 @@ class CellTable:
     units
         Name to unit, for the columns that have one.
 
+    Examples
+    --------
     >>> table = CellTable({"label": np.array([1, 2]), "area": np.array([9, 4])})
     >>> len(table), table.names
     (2, ('label', 'area'))

@@ -24,6 +24,8 @@ class LabelCleaning(Schema):
     fill_holes
         Give background that one object encloses to it.
 
+    Examples
+    --------
     >>> LabelCleaning(min_area_px=20).does_something
     True
     """

@@ -198,6 +198,8 @@ def projected(planes: PixelArray, z: str | int) -> PixelArray:
     ProjectionError
         If there is no such projection or plane.
 
+    Examples
+    --------
     >>> planes = np.arange(3, dtype=np.uint8).reshape(3, 1, 1)
     >>> [int(projected(planes, z)[0, 0]) for z in ("max", "mean", "middle", -1)]
     [2, 1, 1, 2]

@@ -33,6 +33,8 @@ class TrackSeries:
     values
         (m, k) float64; NaN where the cell was not seen.
 
+    Examples
+    --------
     >>> table = {
     ...     "fov": np.array([0, 0, 0]),
     ...     "timestep": np.array([0, 1, 1]),
@@ -86,7 +88,7 @@ def series_of(cells: Mapping[str, npt.NDArray[np.generic]], name: str) -> TrackS
         If there is no such column; the message names those that there are.
     """
     if name not in cells:
-        known = ", ".join(cells)
+        known = ", ".join(cells) or "none, no cell was found so far"
         message = f"There is no column {name!r}. Columns: {known}."
         raise KeyError(message)
     fov, track_id = (np.asarray(cells[n], np.int64) for n in ("fov", "track_id"))

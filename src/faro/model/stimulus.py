@@ -63,8 +63,12 @@ class StimChannel:
     group: str | None = None
 
 
-NOT_ASKED, NOTHING_TO_LIGHT = "not asked", "nothing to light"
+NOT_ASKED = "not asked"
+"""No light, since the stimulator was not asked at this timepoint."""
+NOTHING_TO_LIGHT = "nothing to light"
+"""No light, since the stimulator answered so."""
 LEFT_OUT = "left out of the answer"
+"""No light in one of several channels, since the answer did not name it."""
 NO_LIGHT = frozenset({NOT_ASKED, NOTHING_TO_LIGHT, LEFT_OUT})
 """Reasons of a decision for no light."""
 
@@ -116,6 +120,8 @@ def stimulus_from(result: object, shape: tuple[int, int]) -> Stimulus | None:
     ContractError
         If the mask has another shape or dtype, or is no mask at all.
 
+    Examples
+    --------
     >>> stimulus_from(True, (2, 2)).whole_field
     True
     >>> stimulus_from(np.eye(2, dtype=bool), (2, 2)).mask.tolist()

@@ -32,6 +32,8 @@ class TrackValues:
     missed
         (m,) int64: how many updates in a row the track was not there.
 
+    Examples
+    --------
     >>> seen = TrackValues().updated(np.array([7, 3]), {"dose": np.array([2.0, 5.0])})
     >>> seen.of(np.array([3, 4, 7]), "dose").tolist()
     [5.0, nan, 2.0]

@@ -17,6 +17,7 @@ import useq
 
 from faro.model import Decision
 from faro.run.assembler import AUTOFOCUS
+from faro.run.dosing import DoseCeilingError
 from faro.run.in_useq import exposure, slm_image
 from faro.run.recorder import mask_sha256
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from faro.run.assembler import Assembler
     from faro.run.board import DecisionBoard
     from faro.run.clock import RunClock
+    from faro.run.dosing import LightMeter
     from faro.run.gate import Gate
     from faro.run.late import Substitutes
     from faro.run.losses import Losses
@@ -56,6 +58,7 @@ class LoopParts:
     losses: Losses
     mask_label: Callable[[str], str]
     settle_s: float
+    meter: LightMeter
 
 
 class EventFeed:
@@ -117,9 +120,7 @@ class EventFeed:
                 self._begin(event)
             if event.autofocus is not None:
                 yield self._focusing(event, event.autofocus)
-            if event.mask_from is None:
-                yield self._send(event)
-            elif (ready := self._stimulation(event)) is not None:
+            if (ready := self._ready(event)) is not None:
                 yield ready
             if self._closed.is_set():
                 return
@@ -145,11 +146,23 @@ class EventFeed:
                 shift_s=parts.gate.shift_s,
             )
 
-    def _stimulation(self, event: PlannedEvent) -> useq.MDAEvent | None:
+    def _ready(self, event: PlannedEvent) -> useq.MDAEvent | None:
+        """Return what is sent for ``event``, None if it is left out."""
+        if event.mask_from is not None:
+            return self._stimulation(event, *event.mask_from)
+        refused = self._parts.meter.allow(event).refused
+        ready = self._send(event)
+        if not refused:
+            return ready
+        error = DoseCeilingError(refused, remedy="Raise limits.dose_ceilings.")
+        self._assembler.missing(ready, error)
+        return None
+
+    def _stimulation(
+        self, event: PlannedEvent, fov: int, timestep: int
+    ) -> useq.MDAEvent | None:
         """Return the event that fires the mask of a frame, None if nothing fires."""
-        if event.mask_from is None:
-            return None
-        (fov, timestep), channel = event.mask_from, event.channel.config
+        channel = event.channel.config
         asked_s = self._parts.clock.now_s()
         due_s = self._due_s(event, asked_s)
         board, most_s = self._parts.board, max(0.0, due_s - asked_s)
@@ -206,10 +219,16 @@ class EventFeed:
     ) -> useq.MDAEvent | None:
         """Record what is about to fire, then return the event that fires it."""
         parts, dmd = self._parts, self._parts.microscope.dmd
-        image = slm_image(stimulus, dmd, event.channel.exposure)
-        if image is None and not stimulus.whole_field:
+        if dmd is None and not stimulus.whole_field:
             self._skip(event, {**facts, "reason": "no calibrated DMD"})
             return None
+        firing = parts.meter.allow(event, stimulus, substitute="policy" in facts)
+        if firing.refused:
+            self._skip(event, {**facts, "reason": firing.refused})
+            return None
+        event, stimulus = firing.event, firing.stimulus or stimulus
+        facts |= firing.facts
+        image = slm_image(stimulus, dmd, event.channel.exposure)
         label = parts.mask_label(event.channel.config)
         if stimulus.mask is not None:
             parts.recorder.light(label, event.fov, event.timestep, stimulus.mask)

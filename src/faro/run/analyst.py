@@ -21,7 +21,7 @@ from faro.run.frozen import frozen, thawed
 from faro.run.images import not_imaged
 from faro.run.jobs import FrameJob, Segmented
 from faro.run.references import referred, unusable
-from faro.run.rows import parents_of, table_of
+from faro.run.rows import images_of, parents_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from faro.model.cells import Column
     from faro.protocols import FeatureExtractor, Tracker
     from faro.run.board import DecisionBoard
+    from faro.run.dosing import LightMeter
     from faro.run.notices import Notices
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.recorder import Recorder
@@ -64,13 +65,17 @@ class Analyst:
         recorder: Recorder,
         notices: Notices,
         on_failures: Callable[[int, str], None],
+        meter: LightMeter,
     ) -> None:
+        self._meter = meter
         self._on_failures, self._n_failed = on_failures, 0
         self._pipeline = pipeline
         self._recorder, self._notices = recorder, notices
         attempts = Attempts(recorder, notices)
         self._attempt, self._failed = attempts.make, attempts.failed
-        self._deciding = Deciding(pipeline.deciders, board, recorder, attempts)
+        self._deciding = Deciding(
+            pipeline.deciders, board, recorder, attempts, meter.aimed
+        )
         self._first = pipeline.features_before_tracks()
         early = pipeline.features_before_mask()
         self._early = tuple(f for f in early if f not in self._first)
@@ -215,6 +220,7 @@ class Analyst:
         def track(stack: Stack) -> bool:
             cells.set_tracks(fov.tracker.update(stack.timestep, cells))
             cells.set_features({"parent_id": parents_of(fov.tracker, cells)})
+            columns.update(self._meter.seen(stack, cells))
             return True
 
         if not self._attempt(job, "track", track):
@@ -309,9 +315,10 @@ class Analyst:
     def _store_rings(self, job: FrameJob, cells: PixelCells) -> None:
         stack = job.stack
         for extractor in self._pipeline.features:
-            make = getattr(extractor, "label_images", _none)
             stage = f"features/{type(extractor).__name__}"
-            images = self._attempt(job, stage, partial(_images_of, make, cells)) or {}
+            images = (
+                self._attempt(job, stage, partial(images_of, extractor, cells)) or {}
+            )
             for name, image in images.items():
                 self._recorder.labels(name, stack.fov, stack.timestep, image)
 
@@ -326,14 +333,3 @@ class Analyst:
 
 def _no_answer(stage: str) -> TimeoutError:
     return TimeoutError(f"{stage} did not return within its deadline")
-
-
-def _images_of(
-    make: Callable[[PixelCells], dict[str, Any]], cells: PixelCells, _stack: Stack
-) -> dict[str, Any]:
-    return make(cells)
-
-
-def _none(_cells: PixelCells) -> dict[str, Any]:
-    """Return no label images."""
-    return {}

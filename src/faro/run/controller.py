@@ -97,7 +97,8 @@ class Controller(RunVerbs):
         self, events: list[RTMEvent], stim_mode: str, *, free: bool = True
     ) -> tuple[list[Problem], RunNeeds | None]:
         parts = self._mic, self._pipeline, self._writer
-        return preflight(events, *parts, stim_mode, times=self._times, free=free)
+        times, dose = self._times, self._limits.dose
+        return preflight(events, *parts, stim_mode, times=times, dose=dose, free=free)
 
     @overload
     def run_experiment(

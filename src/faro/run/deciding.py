@@ -18,7 +18,7 @@ from faro.run.board import EVERY_CHANNEL
 from faro.run.frozen import frozen, thawed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from faro.analysis import PixelCells
     from faro.model import Stack, Stimulus
@@ -71,6 +71,9 @@ class Deciding:
         Told every decision, one a channel.
     attempts
         Calls the stimulators.
+    aimed
+        Told a decision and the tracked cells of its frame; before the decision is
+        published, if the stimulator waited for them.
     """
 
     def __init__(
@@ -79,7 +82,9 @@ class Deciding:
         board: DecisionBoard,
         recorder: Recorder,
         attempts: Attempts,
+        aimed: Callable[[Decision, PixelCells], None],
     ) -> None:
+        self._aimed = aimed
         self._deciders = [(d, _stage_of(d)) for d in deciders]
         self._board, self._recorder, self._attempts = board, recorder, attempts
         self._ahead = Ahead(partial(self.decide, stage=Waits.IMAGE, seen=Seen()))
@@ -107,10 +112,12 @@ class Deciding:
                 decided_s = job.stamps.mark("decided") if last else job.stamps.clock()
                 for name in light:
                     why = reason or _reason(name, lights)
-                    self._publish(job, name, lights.get(name), why, decided_s)
+                    known = seen.cells if stage is Waits.TRACKS else None
+                    self._publish(job, name, lights.get(name), why, decided_s, known)
                 if waits is Waits.IMAGE and self._keeps:
                     self._keep(job, decider)
         if stage is Waits.TRACKS:
+            self._aim_early(job, seen.cells)
             self._not_asked(job)
 
     def give_up(self, job: FrameJob, reason: str) -> None:
@@ -205,6 +212,16 @@ class Deciding:
         memory.previous = {n: s for n, s in (lights or {}).items() if s is not None}
         return ("", lights) if lights is not None else (f"failed: {decider.stage}", {})
 
+    def _aim_early(self, job: FrameJob, cells: PixelCells | None) -> None:
+        """Tell whom those light who did not wait for the tracks."""
+        for decider, waits in self._deciders:
+            early = cells is not None and waits is not Waits.TRACKS
+            for name in decider.channels_of(job.light) if early else ():
+                at = job.moment
+                decision = self._board.wait(at.fov, at.timestep, name, 0.0)
+                if decision is not None and cells is not None:
+                    self._aimed(decision, cells)
+
     def _not_asked(self, job: FrameJob) -> None:
         """Publish that nobody decides on a frame, or on some of its channels."""
         asked = {n for d, _ in self._deciders for n in d.channels_of(job.light)}
@@ -224,12 +241,15 @@ class Deciding:
         stimulus: Stimulus | None,
         reason: str,
         decided_s: float,
+        cells: PixelCells | None = None,
     ) -> None:
         """Tell and record a decision, unless there is one on this channel."""
         at = job.moment
         decision = Decision(
             at.fov, at.timestep, stimulus, reason, decided_s, channel=channel
         )
+        if cells is not None:
+            self._aimed(decision, cells)
         known = self._recorder.has_decision(at.fov, at.timestep, channel)
         if self._board.publish(decision) and channel != EVERY_CHANNEL and not known:
             self._recorder.note(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from faro.errors import MissingFrameError
+from faro.run.dosing import is_dose
 from faro.run.stored import mask_labels_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def differences(run: Run, recorded: Run) -> Iterator[Difference]:
     """Yield where ``run`` differs from ``recorded``, in the order of time.
 
     Within a frame, stages are compared in their order; only what both runs have is
-    compared, bit for bit. Columns that only one has are told once, at the first frame.
+    compared, bit for bit. The dose of light is not: a replay gives none. Columns
+    that only one has are told once, at the first frame.
     """
     ours, theirs = _Rows(run.cells), _Rows(recorded.cells)
     yield from _other_columns(ours, theirs, run, recorded)
@@ -161,7 +163,7 @@ def _cells(ours: _Rows, theirs: _Rows, place: tuple[int, int]) -> Iterator[Diffe
         yield Difference(*place, "track", what)
         return
     for name in theirs.names:
-        if name not in ours.cells:
+        if name not in ours.cells or is_dose(name):
             continue
         now, then = ours.cells[name][mine], theirs.cells[name][known]
         if (n := _unequal(now, then)) == 0:
@@ -179,7 +181,7 @@ def _other_columns(
     pairs = ((theirs, ours, recorded), (ours, theirs, run))
     for there, here, owner in pairs if len(ours.cells) and len(theirs.cells) else ():
         for name in there.names:
-            if name not in here.cells:
+            if name not in here.cells and not is_dose(name):
                 what = f"only {owner.path.name} has the column {name!r}"
                 yield Difference(fov, 0, f"features/{name}", what)
 

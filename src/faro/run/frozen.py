@@ -38,6 +38,8 @@ def frozen(value: object, where: str = "the state") -> Any:
     ContractError
         If it holds something else.
 
+    Examples
+    --------
     >>> thawed(frozen({"seen": (1, np.float32(0.1))}))
     {'seen': (1, np.float32(0.1))}
     """

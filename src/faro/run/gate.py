@@ -256,6 +256,8 @@ def shift_by(due_s: Seconds, begun_s: Seconds, ended_s: Seconds) -> Seconds:
     begun_s, ended_s
         The wait. A run that was late before it is as late after it.
 
+    Examples
+    --------
     >>> shift_by(60.0, 10.0, 50.0), shift_by(60.0, 10.0, 90.0), shift_by(5.0, 8.0, 9.0)
     (0.0, 30.0, 1.0)
     """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from faro.policies import DoseCeiling, DoseRules
 from faro.run.late import WhenLate  # noqa: TC001  read when a file gives limits
 from faro.run.writing import WhenSlow, WritingPolicy
 
@@ -49,6 +51,13 @@ class RunLimits:
         says so; ``"compress less"``, stacks are stored uncompressed from half of it
         on, then the schedule slips; ``"stop"``, the run ends, dark, and what was
         acquired is written.
+    dose_ceilings
+        How much light the sample may get; see `faro.policies.DoseCeiling`.
+    when_over_dose
+        What happens to an exposure that would exceed one: ``"refuse"``, it is left
+        out; ``"clip"``, light for stimulation is reduced to what is left.
+    dose_at_division
+        Whether daughters ``"inherit"`` the dose of their mother, or ``"reset"`` it.
     """
 
     mask_deadline_s: float = 30.0
@@ -63,6 +72,14 @@ class RunLimits:
     fov_share: float = 0.75
     max_unwritten_mb: float = 512.0
     when_disk_is_slow: WhenSlow = "slip"
+    dose_ceilings: tuple[DoseCeiling, ...] = ()
+    when_over_dose: Literal["refuse", "clip"] = "refuse"
+    dose_at_division: Literal["inherit", "reset"] = "inherit"
+
+    @property
+    def dose(self) -> DoseRules:
+        """The rules of dose."""
+        return DoseRules(self.dose_ceilings, self.when_over_dose, self.dose_at_division)
 
     @property
     def writing(self) -> WritingPolicy:

@@ -28,6 +28,8 @@ def mask_labels(
     given
         What some are called already; these stay.
 
+    Examples
+    --------
     >>> mask_labels(["CyanStim"])
     {'CyanStim': 'stim_mask'}
     >>> mask_labels(["Cyan (470)", "Red"])

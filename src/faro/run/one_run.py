@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from faro import settings
 from faro.model import Decision, FrameRole
+from faro.policies.fold import totals_by_channel
 from faro.run.acquisition import EventFeed, LoopParts
 from faro.run.analyst import Analyst
 from faro.run.assembler import Assembler
 from faro.run.board import DecisionBoard
 from faro.run.clock import RunClock
+from faro.run.dose_record import new_meter
 from faro.run.gate import Gate
 from faro.run.jobs import BackgroundError, FrameJob, Segmented
 from faro.run.lanes import LaneLimits, Lanes, Taken, Work
@@ -22,7 +24,7 @@ from faro.run.losses import Losses
 from faro.run.recorder import Recorder
 from faro.run.recovery import Analysis, Recovery
 from faro.run.room import DiskRoom
-from faro.run.summary import COMPLETED, RunProgress, RunSummary, plain
+from faro.run.summary import COMPLETED, RunProgress, RunSummary, counted, plain
 from faro.run.workers import Workers
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ class OneRun:
         self.recorder = Recorder(
             sink, self._clock, self._storage_failed, limits.writing, self._undecided
         )
+        known = self.recorder, self._clock, microscope.facts()
+        self._meter = new_meter(limits.dose, *known, plan.events, past)
         self._room = None if sink is None else self._new_room(sink)
         self.gate = self._new_gate()
         self._losses = Losses(limits.max_missing_in_a_row, self._lost)
@@ -112,9 +116,8 @@ class OneRun:
         self._analyst: Analyst | None = None
         self._lanes: Lanes[FrameJob, Segmented] | None = None
         if pipeline is not None:
-            analyst = Analyst(
-                pipeline, self._board, self.recorder, notices, self._failing
-            )
+            told = self.recorder, notices, self._failing, self._meter
+            analyst = Analyst(pipeline, self._board, *told)
             self._analyst = analyst
             work = Work(
                 analyst.segment, analyst.follow, analyst.instead, analyst.give_up
@@ -230,6 +233,7 @@ class OneRun:
         summary = self._summary(reason)
         self.recorder.note("run_finished", reason=reason)
         facts = {**plain(summary), "counts": dict(self.recorder.counts)}
+        facts["dose_ms"] = self._meter.totals()
         if not self.recorder.finish(facts, self._limits.drain_deadline_s):
             logger.error("Not everything was written in time.")
         self._notices.tell(self._notices.finished.emit, reason)
@@ -269,6 +273,7 @@ class OneRun:
             self._losses,
             lambda channel: self.plan.mask_labels[channel],
             self._limits.settle_s,
+            self._meter,
         )
         return EventFeed(self.plan, parts, assembler, self._limits.mask_deadline_s)
 
@@ -379,16 +384,13 @@ class OneRun:
         return COMPLETED if feed.exhausted else "the acquisition ended early"
 
     def _summary(self, reason: str) -> RunSummary:
-        counts = self.recorder.counts
         return RunSummary(
             reason=reason,
-            n_stacks=counts.get("stacks_image", 0),
             n_cells=self._analyst.cells_seen if self._analyst else 0,
-            n_stimulated=counts.get("stim_confirmed", 0),
-            n_skipped=counts.get("stim_skipped", 0),
-            n_errors=counts.get("error", 0),
             duration_s=self._clock.now_s(),
             path=None if self._sink is None else self._sink.path,
+            light_ms=totals_by_channel(self._meter.totals()),
+            **counted(self.recorder.counts),
         )
 
     def _storage_failed(self, error: Exception) -> None:

@@ -93,7 +93,9 @@ class OpenRun:
             raise RefusedError(error.problems) from error
         more, pipeline = joined[len(self._plan.events) :], self._parts.pipeline
         mode = self._plan.stim_mode
-        warned(recheck(more, self._facts, pipeline, mode, times=self._times))
+        given = more, self._facts, pipeline, mode
+        dose = self._parts.limits.dose
+        warned(recheck(*given, times=self._times, dose=dose))
         return joined
 
     def enlarge(self, joined: tuple[RTMEvent, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 from pydantic import ValidationError as WrongTypeError
 
-from faro.errors import Problem
+from faro.errors import FaroError, Problem
 from faro.experiment.refusal import nearest
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def check_parameters(
         except WrongTypeError as error:
             what = f"{json.dumps(value)[:60]} is not what {name_of_maker} takes."
             problems.append(Problem(f"{place}.{name}", what, _expected(error)))
+        except FaroError as error:
+            problems.append(Problem(f"{place}.{name}", error.problem, error.remedy))
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in given:
             what = f"{name_of_maker} needs {name!r}, which is missing."

@@ -11,6 +11,7 @@ from faro.experiment.lateness import schedule_problems
 from faro.experiment.visits import STIM_MODES
 from faro.experiment.waiting import start_warnings
 from faro.run.deciders import light_problems, lit_by
+from faro.run.dose_check import dose_problems
 from faro.run.images import image_problems
 from faro.run.rehearsal import rehearse
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from faro.experiment import RTMEvent
     from faro.experiment.document import StepTimes
     from faro.model import HardwareFacts, RunNeeds
+    from faro.policies import DoseRules
     from faro.protocols import Microscope, Sink
     from faro.run.pipeline import ImageProcessingPipeline
 
@@ -32,6 +34,7 @@ def preflight(  # noqa: PLR0913  what a controller holds, and what it was told
     stim_mode: str,
     *,
     times: StepTimes | None = None,
+    dose: DoseRules | None = None,
     free: bool = True,
 ) -> tuple[list[Problem], RunNeeds | None]:
     """Return all problems of a run, and what it needs if that can be said.
@@ -42,7 +45,7 @@ def preflight(  # noqa: PLR0913  what a controller holds, and what it was told
     """
     facts = microscope.facts()
     problems = [*microscope.validate_hardware()]
-    problems += recheck(events, facts, pipeline, stim_mode, times=times)
+    problems += recheck(events, facts, pipeline, stim_mode, times=times, dose=dose)
     problems += _rehearsed(events, facts, pipeline)
     problems += start_warnings(events, datetime.now(UTC))
     problems += _frame_problems(microscope, facts) if free else []
@@ -63,6 +66,7 @@ def recheck(
     stim_mode: str,
     *,
     times: StepTimes | None = None,
+    dose: DoseRules | None = None,
 ) -> list[Problem]:
     """Return what is wrong with events, by what is known of the microscope.
 
@@ -72,6 +76,7 @@ def recheck(
     masked = any(getattr(d.stimulator, "masked", True) for d in deciders)
     problems = [*check(events, stim_mode=stim_mode, facts=facts, masked=masked)]
     problems += light_problems(events, deciders, facts)
+    problems += dose_problems(events, facts, dose) if dose else []
     if pipeline is not None:
         problems += _missing_metadata(events, pipeline)
         problems += image_problems(pipeline, events)

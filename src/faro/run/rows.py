@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +12,21 @@ if TYPE_CHECKING:
     from faro.analysis import PixelCells
     from faro.model import Stack
     from faro.model.cells import Column
-    from faro.protocols import Tracker
+    from faro.protocols import FeatureExtractor, Tracker
 
 
 def parents_of(tracker: Tracker, cells: PixelCells) -> Column:
     """Return the parent's track id of each cell, 0 for none."""
     parents = np.asarray(getattr(tracker, "parents", ()), np.int64)
     return parents if len(parents) == len(cells) else np.zeros(len(cells), np.int64)
+
+
+def images_of(
+    extractor: FeatureExtractor, cells: PixelCells, _stack: Stack
+) -> dict[str, Any]:
+    """Return the label images that an extractor gives, empty if it gives none."""
+    make = getattr(extractor, "label_images", None)
+    return {} if make is None else make(cells)
 
 
 def table_of(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 COMPLETED = "completed"
@@ -29,6 +30,9 @@ class RunSummary:
         From the first event to the last table row.
     path
         The run folder, None if the run was not stored.
+    light_ms
+        Light by channel, ms of full light on a field, all positions together; the dose
+        of each position is in ``summary.json``.
     """
 
     reason: str
@@ -39,6 +43,7 @@ class RunSummary:
     n_errors: int
     duration_s: float
     path: Path | None = None
+    light_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def completed(self) -> bool:
@@ -74,6 +79,16 @@ class RunProgress:
     def left_s(self) -> float:
         """Seconds until the last position is due, with the lateness of now."""
         return max(0.0, self.planned_end_s + max(self.lateness_s, 0.0) - self.now_s)
+
+
+def counted(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the numbers of a summary that the recorder has counted."""
+    return {
+        "n_stacks": counts.get("stacks_image", 0),
+        "n_stimulated": counts.get("stim_confirmed", 0),
+        "n_skipped": counts.get("stim_skipped", 0),
+        "n_errors": counts.get("error", 0),
+    }
 
 
 def plain(summary: RunSummary) -> dict[str, Any]:

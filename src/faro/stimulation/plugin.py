@@ -48,6 +48,8 @@ def as_stimulator(component: object) -> Stimulator:
     ContractError
         If it is neither; a class is neither, its instance is.
 
+    Examples
+    --------
     >>> as_stimulator(lambda context: True).stimulate(None)
     True
     """

@@ -131,6 +131,8 @@ class SeriesKey:
     number
         0 for the ordinary one; more where frames differ from the planned ones.
 
+    Examples
+    --------
     >>> SeriesKey(3, FrameRole.STIM).name
     'p003_stim.ome.zarr'
     >>> series_key("p003_2.ome.zarr")

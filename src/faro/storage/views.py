@@ -157,8 +157,12 @@ def napari_tracks(run: Run, fov: int) -> NapariTracks:
         Track id of a daughter to the list of her parents.
     properties
         Column to (N,) values.
+
+    All are empty while no cell was found.
     """
     cells = run.cells
+    if not len(cells):
+        return np.zeros((0, 4)), {}, {}
     here = np.flatnonzero(cells["fov"] == fov)
     order = here[np.lexsort((cells["timestep"][here], cells["track_id"][here]))]
     columns = [cells[name][order] for name in ("track_id", "timestep", "y", "x")]

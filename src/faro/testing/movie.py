@@ -72,6 +72,8 @@ def synthetic_stack(
     spacing_px
         Smallest distance of two centres; 1.7 radii by default.
 
+    Examples
+    --------
     >>> pixels, labels = synthetic_stack((64, 64), n_cells=3, seed=1)
     >>> pixels.shape, pixels.dtype.name, np.unique(labels).tolist()
     ((2, 64, 64), 'uint16', [0, 1, 2, 3])

@@ -15,6 +15,8 @@ class Promises:
     seam
         The protocol to read, for example ``"faro.protocols.Segmenter"``.
 
+    Examples
+    --------
     >>> promises = Promises(len, "faro.protocols.Segmenter")
     >>> promises.keep(1 + 1 == 2, "arithmetic")
     True

@@ -57,6 +57,8 @@ def scaled(pixels: PixelArray, percentiles: tuple[float, float] | None) -> Plane
         Of each channel; what they find becomes 0 and 1, without clipping. An even
         channel becomes 0. None: grey levels as they are.
 
+    Examples
+    --------
     >>> scaled(np.array([[[0, 50, 100]]], np.uint16), (0, 100)).tolist()
     [[[0.0, 0.5, 1.0]]]
     """

@@ -94,6 +94,8 @@ def spec_of(
     NotMovableError
         If another process could not make it.
 
+    Examples
+    --------
     >>> spec_of("my_module:MySegmenter", {"size_px": 3}).path
     'my_module:MySegmenter'
     """

@@ -22,6 +22,8 @@ class WorldClock:
     wall
         Monotonic seconds, used while no planned time is set.
 
+    Examples
+    --------
     >>> clock = WorldClock()
     >>> for planned_s in (0.0, 10.0, 8.0):
     ...     clock.set(planned_s)
