@@ -125,18 +125,52 @@ def test_a_ring_and_a_compartment_are_two_things() -> None:
         IntensityFeatures(ring=(2, 4), compartment="cells")
 
 
-def test_shapes_are_those_of_skimage() -> None:
-    cells, stack = scene()
-    labels = cells.labels.copy()
-    labels[0, 0] = labels[5, 190:195] = 0
-    labels[0, 0], labels[2, 190:195] = 80, 81  # a pixel, a line
-    cells = PixelCells(labels)
-    columns = ShapeFeatures().features(cells, stack)
-    names = [n for n in ShapeFeatures.provides if n != "roundness"]
-    plain = regionprops_table(labels, properties=names)  # type: ignore[no-untyped-call]  # untyped library
-    for name in names:
-        assert columns[name] == pytest.approx(plain[name], abs=1e-7), name
+SHAPES = [name for name in ShapeFeatures.provides if name != "roundness"]
+
+
+def assert_shapes_are_those_of_skimage(labels: Labels) -> dict[str, Any]:
+    stack = Stack(np.zeros((1, *labels.shape), np.uint16), ("miRFP",), 0, 0)
+    columns = dict(ShapeFeatures().features(PixelCells(labels), stack))
+    plain = regionprops_table(labels, properties=SHAPES)  # type: ignore[no-untyped-call]  # untyped library
+    for name in SHAPES:
+        assert columns[name].tolist() == plain[name].tolist(), name
+    return columns
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shapes_are_those_of_skimage_bit_for_bit(seed: int) -> None:
+    labels = synthetic_stack((300, 400), 60, seed=seed)[1]
+    labels[0, 0] = labels[5, 390:395] = 0
+    labels[0, 0], labels[2, 390:395] = 80, 81  # a pixel, a line
+    columns = assert_shapes_are_those_of_skimage(labels)
     assert columns["roundness"][:-2].max() <= 1.05
+    assert np.isnan(columns["roundness"][-2])
+
+
+@given(
+    labels=hnp.arrays(
+        np.int32,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=14),
+        elements=st.integers(0, 4),
+    ),
+    scale=st.integers(1, 9),
+)
+def test_shapes_of_any_labels_are_those_of_skimage_bit_for_bit(
+    labels: Labels, scale: int
+) -> None:
+    if labels.any():  # skimage's table of nothing has other dtypes
+        grown = labels.repeat(scale, axis=0).repeat(scale, axis=1) * np.int32(20_001)
+        assert_shapes_are_those_of_skimage(grown)
+
+
+def test_a_cell_without_a_pixel_has_no_shape() -> None:
+    labels = np.full((3, 9), 5, np.int32)
+    labels[1, 4] = 2
+    ring = PixelCells(labels).ring(0, 1)
+    stack = Stack(np.zeros((1, 3, 9), np.uint16), ("miRFP",), 0, 0)
+    columns = ShapeFeatures().features(ring, stack)
+    table = np.array([columns[name] for name in ShapeFeatures.provides], np.float64)
+    assert np.isnan(table).all()
 
 
 def test_positions_are_in_um_where_the_pixel_size_is_known() -> None:

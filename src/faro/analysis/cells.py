@@ -140,7 +140,7 @@ class PixelCells:
 
     def sum(self, image: Image) -> Floats:
         """Return the (n,) sum of ``image`` (Y, X) in each cell; 0 where empty."""
-        return self._index.reduced(np.add, self._values(image), np.float64)
+        return self._index.sum(self._values(image)).astype(np.float64)
 
     def percentiles(self, image: Image, percents: Sequence[float]) -> Floats:
         """Return percentiles (k, n) of ``image`` (Y, X); NaN where empty.

@@ -23,7 +23,8 @@ class PixelIndex:
     """Pixels of a label image grouped by label, in raster order within a label.
 
     One sort per frame; everything else is a gather and a ``reduceat``. Sums of
-    integers are exact, so means and centroids equal those of numpy bit for bit.
+    integers are exact, and others are added in the order in which numpy adds, so means
+    and centroids equal those of numpy (of float64) bit for bit.
 
     Parameters
     ----------
@@ -106,10 +107,22 @@ class PixelIndex:
             result[self.filled] = ufunc.reduceat(values, starts, dtype=dtype)
         return result
 
+    def sum(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the sum (n,) of values (M,) grouped by cell; 0 where empty.
+
+        int64 of whole numbers, float64 of others.
+        """
+        if values.dtype.kind in "biu":
+            return self.reduced(np.add, values, np.int64)
+        # np.sum starts from 0, reduceat from the first value: the 0 is put there
+        padded = np.zeros(len(values) + len(self))
+        padded[np.arange(1, len(values) + 1) + self.rank] = values
+        starts = self.starts + np.arange(len(self))
+        return np.add.reduceat(padded, starts) if len(self) else padded
+
     def mean(self, values: npt.NDArray[Any]) -> Floats:
         """Return the mean (n,) of values (M,) grouped by cell; NaN where empty."""
-        whole = np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_
-        sums = self.reduced(np.add, values, np.int64 if whole else np.float64)
+        sums = self.sum(values)
         means: Floats = np.full(len(self), np.nan)
         np.divide(sums, self.counts, out=means, where=self.filled)
         return means
