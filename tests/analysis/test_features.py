@@ -152,6 +152,22 @@ def test_columns_of_the_wrong_length_fail_loudly(found: object, message: str) ->
         extractor.features(*frame())
 
 
+class Forgetful(MovementFeatures):
+    """Says that it remembers, and does not go on from it."""
+
+    def restore(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Forget everything, wherever."""
+        del fov, state
+        self._seen.clear()
+
+
+def test_a_state_that_is_not_gone_on_from_breaks_the_contract() -> None:
+    with pytest.raises(ContractError) as caught:
+        check_features(Forgetful())
+    assert "It goes on from its state at timestep 1." in str(caught.value)
+    assert "What it forgets is one FOV." in str(caught.value)
+
+
 class Moody:
     """Breaks every promise of a feature extractor."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from faro.analysis.tracks import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,5 +184,12 @@ class Motion:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Motion:
-        """Return what `state` was taken from."""
+        """Return what `state` was taken from.
+
+        Raises
+        ------
+        ForeignStateError
+            If it was taken from something else.
+        """
+        check_words(state, (f.name for f in fields(cls)), "the motion of the tracks")
         return cls(**state)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from faro.analysis.tracks import check_words
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from faro.model import Stack
     from faro.model.cells import Column
     from faro.protocols import Cells
@@ -48,9 +52,11 @@ class MovementFeatures:
     ``speed_um_per_min`` (NaN where the size of a pixel is unknown), ``direction_deg``
     of the step, 0 to the right and 90 down the image; ``displacement_px`` from where
     the track began, straight, and ``path_px``, along it. A track that begins has NaN
-    steps and 0 displacement; so has every track after a run was continued.
+    steps and 0 displacement. The speed after a gap, or a pause, is the step divided by
+    the time that passed.
 
-    One object serves all FOVs; what it remembers is bounded.
+    One object serves all FOVs; what it remembers is bounded, and stored with a run, so
+    that tracks go on where a run is resumed.
 
     Parameters
     ----------
@@ -70,6 +76,31 @@ class MovementFeatures:
     def __init__(self, memory: int = 10) -> None:
         self.memory = memory
         self._seen: dict[int, _Seen] = {}
+
+    def state(self, fov: int) -> dict[str, Any]:
+        """Return what is remembered of a FOV, JSON-able; it does not grow."""
+        seen = self._seen.get(fov)
+        if seen is None:
+            return {}
+        return {f.name: getattr(seen, f.name).tolist() for f in fields(_Seen)}
+
+    def restore(self, fov: int, state: Mapping[str, Any]) -> None:
+        """Continue a FOV from what `state` returned; from nothing where it is empty.
+
+        Raises
+        ------
+        ForeignStateError
+            If another version returned it.
+        """
+        self._seen.pop(fov, None)
+        if state:
+            check_words(state, (f.name for f in fields(_Seen)), "MovementFeatures")
+            whole = {"ids", "timestep"}
+            kept: dict[str, Any] = {
+                name: np.asarray(values, np.int64 if name in whole else np.float64)
+                for name, values in state.items()
+            }
+            self._seen[fov] = _Seen(**kept)
 
     def features(self, cells: Cells, stack: Stack) -> dict[str, Column]:
         """Return the columns, name to (n,) float64."""

@@ -13,7 +13,7 @@ from faro.analysis.divisions import Divided, Linked, find_divisions
 from faro.analysis.drift import common_shift
 from faro.analysis.linking import Edges, assign, edges_within
 from faro.analysis.motion import Motion
-from faro.analysis.tracks import Tracks
+from faro.analysis.tracks import Tracks, check_words
 from faro.errors import ContractError
 
 if TYPE_CHECKING:
@@ -198,12 +198,19 @@ class StreamingTracker:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned."""
-        self._timestep = state["timestep"]
-        self._last_id = int(state["last_id"])
-        self._motion = Motion.restored(state["motion"])
+        """Continue from what `state` returned.
+
+        Raises
+        ------
+        ForeignStateError
+            If another version, or a tracker with other features, returned it.
+        """
+        check_words(state, self.state(), "the tracker")
+        motion = Motion.restored(state["motion"])
         n_looks = len(self.features) + self.use_area
         self._tracks = Tracks.restored(state["tracks"], n_looks)
+        self._motion, self._timestep = motion, state["timestep"]
+        self._last_id = int(state["last_id"])
 
     def _scene(self, timestep: int, cells: Positions) -> _Scene:
         """Return where the tracks are expected and what was found."""

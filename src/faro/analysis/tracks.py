@@ -8,13 +8,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from faro.errors import FaroError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from faro.analysis.linking import Places
     from faro.protocols.analysis import Floats
 
 Ints = npt.NDArray[np.int64]
+
+
+class ForeignStateError(FaroError, ValueError):
+    """A stored state is not one that this component makes."""
+
+
+def check_words(state: object, words: Iterable[str], whose: str) -> None:
+    """Raise where a state has not these words, all of them and no other.
+
+    Raises
+    ------
+    ForeignStateError
+        Names every word that is missing or not known.
+
+    >>> check_words({"ids": []}, ("ids", "seen"), "the tracks")
+    Traceback (most recent call last):
+    faro.analysis.tracks.ForeignStateError: The stored state of the tracks lacks
+    'seen': another version of FARO wrote it. Go on with that version (`faro` under
+    `versions` in run.json), or begin a new run.
+    """
+    given = set(state) if isinstance(state, dict) else set()
+    known = set(words)
+    lacking, unknown = known - given, given - known
+    if lacking or unknown:
+        said = [f"lacks {', '.join(map(repr, sorted(lacking)))}"] if lacking else []
+        said += [f"has {', '.join(map(repr, sorted(unknown)))}"] if unknown else []
+        problem = f"The stored state of {whose} {' and '.join(said)}: "
+        problem += "another version of FARO wrote it."
+        remedy = "Go on with that version (`faro` under `versions` in run.json), "
+        remedy += "or begin a new run."
+        raise ForeignStateError(problem, remedy=remedy)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +102,20 @@ class Tracks:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any], n_looks: int) -> Tracks:
-        """Return what `state` was taken from."""
+        """Return what `state` was taken from.
+
+        Raises
+        ------
+        ForeignStateError
+            If it was taken from something else.
+        """
+        check_words(state, (f.name for f in fields(cls)), "the tracks")
         n = len(state["ids"])
+        if n and len(state["looks"][0]) != n_looks:
+            problem = f"The stored tracks were compared by {len(state['looks'][0])} "
+            problem += f"features, this tracker compares {n_looks}."
+            remedy = "Give the tracker the features that it had."
+            raise ForeignStateError(problem, remedy=remedy)
         return cls(
             ids=np.asarray(state["ids"], np.int64),
             parents=np.asarray(state["parents"], np.int64),

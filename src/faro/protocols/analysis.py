@@ -187,7 +187,9 @@ class FeatureExtractor(Protocol):
 
     A function ``features(cells, stack)`` works as well. Optional attributes:
     ``needs`` (names of columns it builds on), ``provides`` (names it returns),
-    ``rings`` (names of label images it wants stored).
+    ``rings`` (names of label images it wants stored). One that remembers has
+    ``state(fov)``, which returns what it knows of a FOV, JSON-able, and
+    ``restore(fov, state)``, which goes on from it, and from nothing where it is empty.
     """
 
     def features(self, cells: Cells, stack: Stack, /) -> Mapping[str, Column]:

@@ -7,7 +7,7 @@ decision is published before any feature, table or label that it does not need.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,11 @@ from faro.protocols import Waits
 from faro.run.answers import columns_of
 from faro.run.attempts import Attempts
 from faro.run.deciding import Deciding, Seen
-from faro.run.frozen import frozen, thawed
+from faro.run.frozen import thawed
 from faro.run.images import not_imaged
 from faro.run.jobs import FrameJob, Segmented
 from faro.run.references import referred, unusable
+from faro.run.remembered import features_from, frozen_states, remembered, tracker_from
 from faro.run.rows import images_of, parents_of, table_of
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ if TYPE_CHECKING:
 class _FovState:
     """What one FOV remembers from frame to frame; its size does not grow.
 
-    ``saved`` is the tracker's state after the last frame that was stored; ``last`` the
-    timestep and the cells of that frame, if reference frames are measured.
+    ``saved`` is what tracker and features remembered after the last frame that was
+    stored; ``last`` the timestep and the cells of that frame, if reference frames are
+    measured.
     """
 
     tracker: Tracker
-    saved: dict[str, Any] | None = None
+    saved: dict[str, Any] = field(default_factory=dict)
     last: tuple[int | None, PixelCells | None] = (None, None)
 
 
@@ -183,19 +185,22 @@ class Analyst:
         self._failed(job, stage, _no_answer(stage))
         self._deciding.give_up(job, f"failed: {stage}")
         self._tally(job)
-        fresh = self._pipeline.new_tracker()
         with self._lock:
             saved = self._fovs[stack.fov].saved
-            if saved is not None:
-                fresh.restore(saved)
+            fresh = tracker_from(self._pipeline, saved)
             fov = self._fovs[stack.fov] = _FovState(fresh, saved=saved)
         self._keep(job, fov)
 
     def _state_of(self, fov: int) -> _FovState:
         with self._lock:
             if fov not in self._fovs:
-                self._fovs[fov] = _FovState(self._pipeline.new_tracker())
+                self._begin(fov, {})
             return self._fovs[fov]
+
+    def _begin(self, fov: int, states: dict[str, Any]) -> None:
+        """Have a FOV begin, from the states of its tracker and features."""
+        features_from(self._pipeline, fov, states)
+        self._fovs[fov] = _FovState(tracker_from(self._pipeline, states), saved=states)
 
     def _found(self, job: FrameJob, segmented: Segmented) -> PixelCells | None:
         """Return the cells of the main segmenter, None where it failed."""
@@ -266,7 +271,9 @@ class Analyst:
             tracks = cells.track_image()
             self._recorder.labels("tracks", stack.fov, stack.timestep, tracks)
             self._store_rings(job, cells)
-            fov.saved = self._attempt(job, "track/state", lambda _: fov.tracker.state())
+            remember = partial(remembered, self._pipeline, stack.fov, fov.tracker)
+            saved = self._attempt(job, "track/state", lambda _: remember())
+            fov.saved = saved or {}
             job.stamps.mark("stored")
         self._keep(job, fov)
         if not job.recovered:
@@ -289,8 +296,8 @@ class Analyst:
             return
 
         def freeze(_: Stack) -> dict[str, Any]:
-            tracker = frozen(fov.saved, f"state() of {type(fov.tracker).__name__}")
-            return {"tracker": tracker, "lights": self._deciding.state(job)}
+            states = frozen_states(fov.saved)
+            return {"states": states, "lights": self._deciding.state(job)}
 
         state = self._attempt(job, "track/state", freeze)
         if state is not None:
@@ -298,10 +305,7 @@ class Analyst:
 
     def restore(self, fov: int, state: Mapping[str, Any]) -> None:
         """Go on with a FOV from the state that was stored last; before any frame."""
-        tracker, saved = self._pipeline.new_tracker(), thawed(state["tracker"])
-        if saved is not None:
-            tracker.restore(saved)
-        self._fovs[fov] = _FovState(tracker, saved=saved)
+        self._begin(fov, thawed(state["states"]))
         self._deciding.restore(fov, state["lights"])
 
     def lights_of(self, fov: int) -> dict[str, Stimulus]:

@@ -22,6 +22,8 @@ from faro.model import Stack
 from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
 from faro.run.answers import columns_of, lights_of
 from faro.run.deciders import stim_channels_of
+from faro.run.frozen import frozen, thawed
+from faro.run.remembered import keeps_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -188,6 +190,7 @@ class _Trial:
             if found is not None:
                 cells.set_features(found)
                 self.columns |= found
+                self._tried(where, partial(_keeps, mine))
 
     def _decide(self, decider: Decider, cells: PixelCells) -> None:
         """Ask for the light of each set of channels, until something is wrong."""
@@ -269,6 +272,14 @@ def _copied(component: Any) -> Any:
         return copy.deepcopy(component)
     except Exception:  # noqa: BLE001  a plug-in may hold what cannot be copied
         return None
+
+
+def _keeps(component: Any) -> bool:
+    """Have an extractor that remembers say its state, and take it again."""
+    if keeps_state(component):
+        component.restore(0, {})
+        component.restore(0, thawed(frozen(component.state(0), "its state")))
+    return True
 
 
 def _name(component: object) -> str:

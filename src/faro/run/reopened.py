@@ -11,6 +11,7 @@ from faro.run.description import described
 from faro.run.one_run import RunParts
 from faro.run.open_run import OpenRun, warned
 from faro.run.preflight import preflight
+from faro.run.remembered import state_problems
 from faro.run.summary import COMPLETED, RunSummary
 from faro.storage import writer_of
 from faro.storage.told import needs_from
@@ -50,6 +51,8 @@ def reopened(  # noqa: PLR0913  what a controller holds
     run, plan = past.run, past.plan
     said = described(plan.events, microscope, pipeline, limits)
     problems = changes(run, said)
+    if pipeline is not None:
+        problems += state_problems(past, pipeline)
     events = past.events_left()
     if events:
         parts = microscope, pipeline, None

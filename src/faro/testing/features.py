@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHAPE = (128, 144)
 _N_CELLS = 12
+_N_TIMES = 4
 
 
 def check_features(
@@ -28,8 +32,9 @@ def check_features(
     Checked on many cells, one cell and none: one value per cell; the same columns,
     of the same dtype, for every frame; values follow the cells, whatever the labels
     are called; equal frames give equal values; labels and image, which are read-only,
-    are left alone;
-    ``provides``, if stated, is what is returned.
+    are left alone; ``provides``, if stated, is what is returned. One that keeps a state
+    goes on from it, through JSON, as if nothing had happened, and forgets a FOV, and no
+    other, when it is given an empty one.
 
     Parameters
     ----------
@@ -55,6 +60,8 @@ def check_features(
             "`provides` names the columns that are returned.",
             sorted(set(provides or ()) ^ set(many)),
         )
+        if callable(getattr(component, "state", None)):
+            _state_continues(component, labels, stack, promises)
     promises.settle()
 
 
@@ -82,6 +89,35 @@ def _like_the_first(
             f"{name}: the columns and dtypes are those of any frame",
             kinds,
         )
+
+
+def _state_continues(
+    component: Any, labels: Labels, stack: Stack, promises: Promises
+) -> None:
+    """Interrupt an extractor that remembers after every frame of a short movie."""
+
+    def measured(one: Any, timestep: int, fov: int) -> dict[str, Column]:
+        at = replace(stack, fov=fov, timestep=timestep, acquired_s=60.0 * timestep)
+        shifted = np.roll(labels, timestep**2, axis=1)
+        return _columns(one, shifted, at, promises, f"timestep {timestep}") or {}
+
+    whole, cut, parted = (copy.deepcopy(component) for _ in range(3))
+    for timestep in range(_N_TIMES):
+        fresh = copy.deepcopy(component)
+        for fov in range(2):
+            fresh.restore(fov, json.loads(json.dumps(cut.state(fov))))
+        cut = fresh
+        one, other = (
+            [measured(x, timestep, fov) for fov in (0, 1)] for x in (whole, cut)
+        )
+        same = all(map(_equal, one, other))
+        promises.keep(same, f"It goes on from its state at timestep {timestep}.")
+    before = whole.state(1)
+    whole.restore(0, {})
+    first = measured(parted, _N_TIMES, 0)
+    again = measured(whole, _N_TIMES, 0)
+    promises.keep(_equal(first, again), "It forgets a FOV given an empty state.")
+    promises.keep(whole.state(1) == before, "What it forgets is one FOV.")
 
 
 def _columns(

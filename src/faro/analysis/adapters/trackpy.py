@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from faro.analysis.tracks import check_words
 from faro.errors import ContractError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -87,7 +88,15 @@ class TrackpyTracker:
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from what `state` returned.
+
+        Raises
+        ------
+        ForeignStateError
+            If another version returned it.
+        """
+        begun = ("now", "missing") if {"now", "missing"} & set(state) else ()
+        check_words(state, ("timestep", "last_id", *begun), "the tracker")
         self._timestep = state["timestep"]
         self._last_id = int(state["last_id"])
         self._linker = None
