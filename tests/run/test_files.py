@@ -34,9 +34,14 @@ channels = [
 time_plan = { interval = 0.1, loops = 5 }
 stim_channels = [{ config = "CyanStim", exposure = 100, power = 10 }]
 stim_frames = { start = 1, stop = 5 }
+ref_channels = [{ config = "mScarlet3", exposure = 50 }]
+ref_frames = [-1]
 
 [pipeline]
 features = [{ component = "erk_ktr_features", parameters = { channel = "mScarlet3" } }]
+reference_features = [
+  { component = "IntensityFeatures", parameters = { channels = ["mScarlet3"] } },
+]
 stimulator = { component = "brightest:Upper", parameters = { rows = 60 } }
 """
 MODULE = '''
@@ -88,7 +93,8 @@ def test_a_run_is_started_again_from_what_it_holds(file: Path) -> None:
     for source in (first.path, first.path / COPY, first.path / "run.json"):
         again = prepare(source).run().path
         assert again is not None
-        for name in ("fov", "timestep", "label", "track_id", "y", "x", "cnr"):
+        names = "fov", "timestep", "label", "track_id", "y", "x", "cnr"
+        for name in (*names, "ref_mean_mScarlet3_nuc"):
             assert column(again, name) == column(first.path, name)
     assert (file.parent / "twice-run_004").is_dir()
 

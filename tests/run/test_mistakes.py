@@ -44,6 +44,7 @@ groups = { light = {}, dark = { stim_frames = [] } }
 [pipeline]
 segmenters = [{ component = "OtsuSegmenter", name = "nuclei", use_channel = "miRFP" }]
 features = [{ component = "ErkKtrFeatures", parameters = { channel = "mScarlet3" } }]
+reference_features = [{ component = "IntensityFeatures" }]
 tracker = { component = "StreamingTracker", parameters = { memory = 2 } }
 stimulator = { component = "PercentageOfCell", parameters = { fraction = 0.3 } }
 
@@ -424,6 +425,19 @@ MISTAKES: list[tuple[str, object, str, str]] = [
         "events/t=0,p=0/metadata",
         "rtm_metadata={'plate'",
     ),
+    (
+        "pipeline.reference_features",
+        [{"component": "IntensityFeatures", "parameters": {"channels": ["mCherry"]}}],
+        "pipeline/reference_features/0",
+        "Use one of: 'mScarlet3'",
+    ),
+    (
+        "pipeline.reference_features",
+        ["IntensityFeature"],
+        "pipeline.reference_features[0].component",
+        "Did you mean 'IntensityFeatures'?",
+    ),
+    ("sequence.ref_frames", GONE, "pipeline/reference_features", "ref_channels and"),
     ("pipeline.tracker", "parts:NoTracker", "pipeline/tracker", "faro.testing"),
     ("sequence.stage_positions.0.x", 9e9, "stage_positions/x", "to 10000 um"),
     (

@@ -167,6 +167,7 @@ def _introduce(console: Console, prepared: Prepared) -> None:
     names = [_short(part) for part in parts]
     lights = document.pipeline.stimulators.items()
     names += [f"{channel}: {_short(part)}" for channel, part in lights]
+    names += [f"ref: {_short(part)}" for part in document.pipeline.reference_features]
     words = " > ".join(names)
     console.print(f"  pipeline: {words}", markup=False)
 

@@ -144,6 +144,8 @@ class PipelinePart(Schema):
         What decides where light goes; none for no light.
     stimulators
         Instead, what decides on each stimulation channel, by the name of its preset.
+    reference_features
+        What is measured of reference frames; all rows of a track get the value.
     z
         What is analysed of several planes: "max", "mean", "middle", or an index.
     """
@@ -155,6 +157,7 @@ class PipelinePart(Schema):
     tracker: AnyComponent = Component(component="StreamingTracker")
     stimulator: AnyComponent | None = None
     stimulators: dict[str, AnyComponent] = Field(default_factory=dict)
+    reference_features: tuple[AnyComponent, ...] = ()
     z: PlaneChoice = "max"
 
 

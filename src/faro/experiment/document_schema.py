@@ -89,7 +89,8 @@ def _point_to(schema: dict[str, Any], definitions: Mapping[str, Any]) -> None:
     properties["microscope"] = _ref("RigOrName")
     pipeline = definitions["PipelinePart"]["properties"]
     pipeline["segmenters"] = _list_of(_ref("SegmenterOrName"))
-    pipeline["features"] = _list_of(_ref("ComponentOrName"))
+    for several in ("features", "reference_features"):
+        pipeline[several] = _list_of(_ref("ComponentOrName"))
     pipeline["tracker"] = _ref("ComponentOrName")
     pipeline["stimulator"] = {"anyOf": [_ref("ComponentOrName"), nothing]}
     named = {"type": "object", "additionalProperties": _ref("ComponentOrName")}

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from faro.storage.writer import RunWriter
 
 MAY_BE_ZERO = frozenset({"max_failures_in_a_row", "max_missing_in_a_row", "settle_s"})
-LISTS = {"segmenters": SEGMENTER, "features": FEATURES}
+MEASURES = ("features", "reference_features")
+LISTS = {"segmenters": SEGMENTER, **dict.fromkeys(MEASURES, FEATURES)}
 SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
 LIGHTS = "stimulators"
 
@@ -192,7 +193,6 @@ class PipelineMaker:
                 self.problems.append(Problem(where, error.problem, error.remedy))
                 continue
             methods.append(method)
-        features = [self.made[f"features[{i}]"] for i in range(len(part.features))]
         tracker: Any = self.made["tracker"].component
         stimulator: Any = None
         if part.stimulator is not None:
@@ -200,10 +200,15 @@ class PipelineMaker:
         lights: Any = {
             name: self.made[f"{LIGHTS}.{name}"].component for name in part.stimulators
         }
-        measured = [made.component for made in features]
+        measured: Any = {name: self._listed(part, name) for name in MEASURES}
         try:
             return ImageProcessingPipeline(
-                methods, measured, tracker, stimulator, z=part.z, stimulators=lights
+                methods,
+                tracker=tracker,
+                stimulator=stimulator,
+                z=part.z,
+                stimulators=lights,
+                **measured,
             )
         except RefusedError as error:
             for problem in error.problems:
@@ -219,9 +224,8 @@ class PipelineMaker:
                 self._said(f"segmenters[{i}]", s.replace(name=label_name(s, i)))
                 for i, s in enumerate(part.segmenters)
             ),
-            features=tuple(
-                self._said(f"features[{i}]", f) for i, f in enumerate(part.features)
-            ),
+            features=self._said_of(part, "features"),
+            reference_features=self._said_of(part, "reference_features"),
             tracker=self._said("tracker", part.tracker),
             stimulator=stimulator and self._said("stimulator", stimulator),
             stimulators={
@@ -230,6 +234,17 @@ class PipelineMaker:
             },
             z=part.z,
         )
+
+    def _listed(self, part: PipelinePart, name: str) -> list[object]:
+        """Return the extractors of a list."""
+        return [
+            self.made[f"{name}[{i}]"].component for i in range(len(getattr(part, name)))
+        ]
+
+    def _said_of(self, part: PipelinePart, name: str) -> tuple[Any, ...]:
+        """Return what the file says of the extractors of a list."""
+        said = enumerate(getattr(part, name))
+        return tuple(self._said(f"{name}[{i}]", words) for i, words in said)
 
     def _said(self, place: str, part: Any) -> Any:
         made = self.made[place]

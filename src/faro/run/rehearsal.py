@@ -18,7 +18,7 @@ import numpy as np
 from faro.analysis import PixelCells
 from faro.errors import ComponentError, FaroError, Problem
 from faro.experiment.refusal import nearest
-from faro.model import Stack
+from faro.model import FrameRole, Stack
 from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
 from faro.run.answers import columns_of, lights_of
 from faro.run.deciders import stim_channels_of
@@ -87,7 +87,7 @@ def rehearse(
     stack = Stack(
         pixels, channels, fov=0, timestep=0, pixel_size_um=size_um, metadata=metadata
     )
-    trial = _Trial(pipeline, stack, lit)
+    trial = _Trial(pipeline, stack, lit, _reference_channels(events))
     thread = threading.Thread(
         target=trial.carry_out, name="faro-rehearsal", daemon=True
     )
@@ -109,6 +109,12 @@ def _first_of_each_light(events: Iterable[RTMEvent]) -> tuple[RTMEvent, ...]:
     return tuple(found.values())
 
 
+def _reference_channels(events: Iterable[RTMEvent]) -> tuple[str, ...]:
+    """Return the channels of the first reference frame."""
+    first = next((event.ref_channels for event in events if event.ref_channels), ())
+    return tuple(channel.config for channel in first)
+
+
 @dataclass(slots=True)
 class _Trial:
     """One pass of the probe image; collects what is wrong."""
@@ -116,6 +122,7 @@ class _Trial:
     pipeline: ImageProcessingPipeline
     stack: Stack
     lit: tuple[RTMEvent, ...] = ()
+    reference: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     labels: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
@@ -178,6 +185,29 @@ class _Trial:
         for decider in self.pipeline.deciders if self.lit else ():
             self._decide(decider, cells)
         self._measure(late, cells)
+        self._refer(cells)
+
+    def _refer(self, cells: PixelCells) -> None:
+        """Measure the cells on a reference frame."""
+        extractors = self.pipeline.reference_features
+        if not extractors:
+            return
+        if not self.reference:
+            what = "no event takes a reference frame."
+            remedy = "Give the sequence ref_channels and ref_frames."
+            where = "pipeline/reference_features"
+            self.problems.append(Problem(where, what, remedy, "warning"))
+            return
+        pixels = np.stack([self.stack.pixels[0]] * len(self.reference))
+        pixels.setflags(write=False)
+        stack = replace(self.stack, pixels=pixels, channels=self.reference)
+        stack = replace(stack, role=FrameRole.REF)
+        for index, extractor in enumerate(extractors):
+            where = f"pipeline/reference_features/{index}"
+            self._look_for_columns(where, extractor)
+            mine = _copied(extractor)
+            if mine is not None:
+                self._tried(where, partial(columns_of, mine, cells, stack))
 
     def _measure(self, extractors: Iterable[FeatureExtractor], cells: Any) -> None:
         for extractor in extractors:
