@@ -176,23 +176,7 @@ class PipelineMaker:
         """Return the pipeline; None where something is wrong, see ``problems``."""
         if self.problems:
             return None
-        methods = []
-        for number, segmenter in enumerate(part.segmenters):
-            place, name = f"segmenters[{number}]", label_name(segmenter, number)
-            component: Any = self.made[place].component
-            try:
-                method = SegmentationMethod(
-                    name,
-                    component,
-                    segmenter.use_channel,
-                    segmenter.seeds,
-                    segmenter.cleaning,
-                )
-            except ContractError as error:
-                where = f"pipeline.{place}.name"
-                self.problems.append(Problem(where, error.problem, error.remedy))
-                continue
-            methods.append(method)
+        methods = self._methods(part)
         tracker: Any = self.made["tracker"].component
         stimulator: Any = None
         if part.stimulator is not None:
@@ -234,6 +218,27 @@ class PipelineMaker:
             },
             z=part.z,
         )
+
+    def _methods(self, part: PipelinePart) -> list[SegmentationMethod]:
+        """Return the segmenters with their channels; a bad name is a problem."""
+        methods = []
+        for number, segmenter in enumerate(part.segmenters):
+            place, name = f"segmenters[{number}]", label_name(segmenter, number)
+            component: Any = self.made[place].component
+            try:
+                method = SegmentationMethod(
+                    name,
+                    component,
+                    segmenter.use_channel,
+                    segmenter.seeds,
+                    segmenter.cleaning,
+                )
+            except ContractError as error:
+                where = f"pipeline.{place}.name"
+                self.problems.append(Problem(where, error.problem, error.remedy))
+                continue
+            methods.append(method)
+        return methods
 
     def _listed(self, part: PipelinePart, name: str) -> list[object]:
         """Return the extractors of a list."""
