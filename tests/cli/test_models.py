@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
-from faro.analysis.learned import models
+from faro.analysis.learned import MissingWeightsError, models
+from faro.analysis.learned.convpaint import FEATURE_WEIGHTS
+from faro.analysis.learned.download import Download
 from faro.analysis.learned.models import KnownModel, fetch, segmenter_of
 from faro.cli import app
 
@@ -52,13 +55,15 @@ def test_fetching_asks_the_library_and_says_where_it_lies(
 
     def library(model: KnownModel) -> None:
         asked.append(model)
-        (folders / "cellpose" / model.key).touch()
+        place = folders / "keras" / "models" / "StarDist2D" / model.key
+        place.mkdir(parents=True)
+        (place / "config.json").touch()
 
     monkeypatch.setattr(models, "_fetch", library)
-    done = RUN.invoke(app, ["models", "fetch", "cellpose/cpdino"])
+    done = RUN.invoke(app, ["models", "fetch", "stardist/2D_versatile_he"])
     assert done.exit_code == 0, done.output
-    assert [model.name for model in asked] == ["cellpose/cpdino"]
-    assert "cpdino" in done.output
+    assert [model.name for model in asked] == ["stardist/2D_versatile_he"]
+    assert "2D_versatile_he" in done.output
 
 
 def test_what_cannot_be_fetched_is_said_with_the_reason(
@@ -69,9 +74,30 @@ def test_what_cannot_be_fetched_is_said_with_the_reason(
         raise OSError(message)
 
     monkeypatch.setattr(models, "_fetch", library)
-    done = RUN.invoke(app, ["models", "fetch", "stardist/2D_versatile_fluo"])
-    assert done.exit_code == 2
-    assert "no way to stardist/2D_versatile_fluo" in done.output
+    with pytest.raises(MissingWeightsError, match="OSError: no way to stardist/2D_"):
+        fetch("stardist/2D_versatile_fluo", how=Download(wait_s=0.0))
+
+
+def test_a_library_that_fails_is_asked_again_and_half_of_a_file_is_not_kept(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = b"weights"
+    name = f"vgg16-{hashlib.sha256(whole).hexdigest()[:8]}.pth"
+    monkeypatch.setitem(FEATURE_WEIGHTS, "vgg16", name)
+    monkeypatch.setattr(models, "feature_folder", lambda: folders)
+    answers: list[OSError | bytes] = [OSError("timed out"), whole[:3], whole]
+
+    def library(_model: KnownModel) -> None:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        (folders / name).write_bytes(answer)
+
+    monkeypatch.setattr(models, "_fetch", library)
+    place = fetch("convpaint/vgg16", how=Download(wait_s=0.0))
+    assert place.read_bytes() == whole
+    with pytest.raises(MissingWeightsError, match=r"has the SHA-256.*fetch it again"):
+        fetch("convpaint/vgg16", "0" * 64)
 
 
 def test_an_unknown_model_is_refused_with_those_there_are() -> None:

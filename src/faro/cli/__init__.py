@@ -195,10 +195,13 @@ def list_models(context: typer.Context) -> None:
 
 @models.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="For example cellpose/cpsam_v2.")],
+    name: Annotated[
+        str, typer.Argument(help="For example cellpose/cpsam_v2; or an address.")
+    ],
+    sha256: Annotated[str, typer.Option(help="What the file must be.")] = "",
 ) -> None:
     """Fetch the weights of a model, before a run; a run never does."""
-    call("faro.cli.models", "fetch_model", name)
+    call("faro.cli.models", "fetch_model", name, sha256)
 
 
 @models.command(name="warm-up")

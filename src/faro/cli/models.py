@@ -6,9 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 
+from faro.analysis.learned.download import Download
 from faro.analysis.learned.models import fetch, found_files, known_models, segmenter_of
+from faro.analysis.learned.weights import weights_sha256
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,10 +31,18 @@ def list_models(console: Console) -> None:
     console.print(table)
 
 
-def fetch_model(console: Console, name: str) -> None:
-    """Fetch the weights of a known model from where its library keeps them."""
-    place = fetch(name)
+def fetch_model(console: Console, name: str, sha256: str) -> None:
+    """Fetch the weights of a known model, or the file at an address."""
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(name)
+
+        def show(here: int, size: int) -> None:
+            progress.update(bar, completed=here, total=size or None)
+
+        place = fetch(name, sha256, Download(on_progress=show))
     console.print(f"{escape(name)} lies at {escape(str(place))}")
+    console.print(f"SHA-256 {weights_sha256(place)}")
 
 
 def warm_up_model(console: Console, name: str, size_px: int) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CELLPOSE_MODELS = ("cpsam_v2", "cpdino", "cpdino-vitb", "cpsam")
 """Names that Cellpose 4 knows."""
+CELLPOSE_ADDRESS = "https://huggingface.co/mouseland/cellpose-sam/resolve/main/"
+"""Where Cellpose 4 offers its weights, each under its name."""
 _MOST_CHANNELS = 3
 
 
