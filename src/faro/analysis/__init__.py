@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from faro.analysis.adapters import LapTrackLinker, Relinked, TrackpyTracker
+from faro.analysis.adapters import (
+    BtrackLinker,
+    LapTrackLinker,
+    Relinked,
+    TrackpyTracker,
+)
 from faro.analysis.blobs import BlobSegmenter
 from faro.analysis.cells import NotTrackedError, PixelCells, UnknownFeatureError
 from faro.analysis.cleaning import cleaned
@@ -43,6 +48,7 @@ from faro.analysis.worker import InWorkerProcess, WorkerError
 __all__ = [
     "BinarySegmenter",
     "BlobSegmenter",
+    "BtrackLinker",
     "CellposeSegmenter",
     "ConvPaintSegmenter",
     "ErkKtrFeatures",

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from faro.analysis.adapters.relinked import Relinked, relinked
 from faro.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from faro.analysis.tracking import Positions
-
-Ints = npt.NDArray[np.int64]
-
-
-class Relinked(NamedTuple):
-    """Tracks of a whole movie, one entry per frame.
-
-    Attributes
-    ----------
-    track_ids
-        (n,) int64 >= 1, in the order of the cells.
-    parents
-        (n,) int64 id of the mother, 0 for none.
-    """
-
-    track_ids: tuple[Ints, ...]
-    parents: tuple[Ints, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +48,9 @@ class LapTrackLinker:
             If laptrack is not installed.
         """
         yx = [np.stack([f.y, f.x], axis=1).astype(np.float64) for f in frames]
-        track_ids = tuple(np.zeros(len(places), np.int64) for places in yx)
-        parents = tuple(np.zeros(len(places), np.int64) for places in yx)
-        if not any(map(len, yx)):
-            return Relinked(track_ids, parents)
-        tree = self._laptrack().predict(yx)
-        last_id = 0
-        for frame, cell in sorted(tree.nodes):
-            before = next(iter(tree.predecessors((frame, cell))), None)
-            if before is not None and tree.out_degree(before) == 1:
-                track_ids[frame][cell] = track_ids[before[0]][before[1]]
-                parents[frame][cell] = parents[before[0]][before[1]]
-                continue
-            last_id += 1
-            track_ids[frame][cell] = last_id
-            if before is not None:
-                parents[frame][cell] = track_ids[before[0]][before[1]]
-        return Relinked(track_ids, parents)
+        n_cells = [len(places) for places in yx]
+        links = self._laptrack().predict(yx).edges if any(n_cells) else ()
+        return relinked(n_cells, links)
 
     def _laptrack(self) -> Any:
         """Return LapTrack with our parameters; its costs are squared distances."""
