@@ -6,6 +6,7 @@ from faro.analysis.adapters import (
     BtrackLinker,
     LapTrackLinker,
     Relinked,
+    TrackastraLinker,
     TrackpyTracker,
 )
 from faro.analysis.blobs import BlobSegmenter
@@ -77,6 +78,7 @@ __all__ = [
     "ThresholdSegmenter",
     "TorchScriptSegmenter",
     "TrackEvents",
+    "TrackastraLinker",
     "TrackpyTracker",
     "UnknownFeatureError",
     "WorkerError",

@@ -5,6 +5,13 @@ from __future__ import annotations
 from faro.analysis.adapters.btrack import BtrackLinker
 from faro.analysis.adapters.laptrack import LapTrackLinker
 from faro.analysis.adapters.relinked import Relinked
+from faro.analysis.adapters.trackastra import TrackastraLinker
 from faro.analysis.adapters.trackpy import TrackpyTracker
 
-__all__ = ["BtrackLinker", "LapTrackLinker", "Relinked", "TrackpyTracker"]
+__all__ = [
+    "BtrackLinker",
+    "LapTrackLinker",
+    "Relinked",
+    "TrackastraLinker",
+    "TrackpyTracker",
+]
