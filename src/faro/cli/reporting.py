@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 def tell_what_there_is(
-    console: Console, path: Path, comparison: Mapping[str, Any] | None = None
+    console: Console,
+    path: Path,
+    comparison: Mapping[str, Any] | None = None,
+    *,
+    output: Path | None = None,
 ) -> None:
     """Write the report of a run and print its summary."""
-    write_report(path, reference=comparison)
+    written = write_report(path, reference=comparison, output=output)
+    if output is not None:
+        console.print(f"  report    {written.html}", markup=False)
     for line in summary_lines(open_run(path)):
         console.print(line, markup=False)
     for line in _flat(comparison or {}):
@@ -34,7 +40,7 @@ def _flat(numbers: Mapping[str, Any], before: str = "") -> Iterator[str]:
             yield f"{before}{name} {value}"
 
 
-def run_report(console: Console, directory: Path) -> int:
+def run_report(console: Console, directory: Path, output: Path | None) -> int:
     """Write the report of a run, finished or not; return the exit code."""
-    tell_what_there_is(console, directory)
+    tell_what_there_is(console, directory, output=output)
     return 0

@@ -116,9 +116,13 @@ def reanalyze(
 @app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the report; default: the run."),
+    ] = None,
 ) -> None:
-    """Write report.html and report.png of a run, finished or not."""
-    call("faro.cli.reporting", "run_report", directory)
+    """Write report.html and report.png of a run: finished, going on, killed, public."""
+    call("faro.cli.reporting", "run_report", directory, output)
 
 
 @app.command()

@@ -25,6 +25,28 @@ if TYPE_CHECKING:
 ERK_RATIO = "cnr"
 """Column of the ERK reporter: cytoplasm over nucleus."""
 
+MOST_FEATURES = 2
+"""Columns that are shown where there is no ERK ratio."""
+
+FIXED = frozenset(
+    [
+        "fov",
+        "timestep",
+        "label",
+        "track_id",
+        "parent_id",
+        "y",
+        "x",
+        "z",
+        "area",
+        "area_nuc",
+        "time",
+        "fov_timestep",
+        "time_acquired",
+    ]
+)
+"""Columns that say where and when, and not how a cell answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -107,14 +129,22 @@ def answer_of(
         order = tuple(sorted(fovs))
         paths = paths_of(cells, span, scale_um_per_px or 1.0)
         moved = displacement(paths, order, span, direction, unit) if paths else None
-        ratio = change(cells, ERK_RATIO, order, span)
-        responses = [r for r in (moved, ratio) if r is not None]
+        changes = [change(cells, name, order, span) for name in asked_of(cells)]
+        responses = [r for r in (moved, *changes) if r is not None]
     tested = [
         replace(r, comparisons=compared(r, arms, *question.compare)) for r in responses
     ]
     return Answer(
         arms, question.compare, span, direction, unit, tuple(paths), tuple(tested)
     )
+
+
+def asked_of(cells: CellTable) -> list[str]:
+    """Return the columns whose change is shown: the ERK ratio, else the first ones."""
+    if ERK_RATIO in cells:
+        return [ERK_RATIO]
+    numbers = [n for n in cells.names if cells[n].dtype.kind == "f" and n not in FIXED]
+    return [n for n in numbers if not n.startswith("dose_")][:MOST_FEATURES]
 
 
 def span_of(cells: CellTable, question: Question) -> Span | None:

@@ -31,9 +31,12 @@ class Ending:
     ----------
     reason
         As recorded, None where the run has no end.
+    recorded
+        Whether the run has a journal that could say so.
     """
 
     reason: str | None
+    recorded: bool = True
 
     @property
     def complete(self) -> bool:
@@ -45,6 +48,11 @@ class Ending:
         """What a reader must know about the end; empty for a completed run."""
         if self.complete:
             return ""
+        if not self.recorded:
+            return (
+                "This recording has no journal: how it ended, whether its light fired, "
+                "its errors and its times are not known."
+            )
         if self.reason is None:
             return (
                 "This run has no end: it was killed or is still running. "
@@ -170,12 +178,12 @@ def of_kind(journal: Iterable[Line], kind: str) -> list[Line]:
     return [line for line in journal if line.get("kind") == kind]
 
 
-def ending_of(journal: Sequence[Line]) -> Ending:
+def ending_of(journal: Sequence[Line], recorded: bool = True) -> Ending:  # noqa: FBT001, FBT002  a fact, not a switch
     """Return how the run ended; a run that was continued counts from its last start."""
     marks = {"run_started", "run_finished"}
     last = [line for line in journal if line.get("kind") in marks][-1:]
     if not last or last[0]["kind"] == "run_started":
-        return Ending(None)
+        return Ending(None, recorded)
     return Ending(str(last[0].get("reason", "finished")))
 
 

@@ -9,6 +9,14 @@ import numpy as np
 
 from faro.view import journal as told
 from faro.view.answer import Answer, Question, answer_of
+from faro.view.grouping import grouping_of
+from faro.view.taken import (
+    images_of,
+    keeps_journal,
+    last_everywhere,
+    planned_s_of,
+    taken_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     from faro.model import CellTable
     from faro.storage import Run
     from faro.view.journal import Floats, Line
+    from faro.view.taken import Taken
 
 TRACK_KEY = ("fov", "track_id")
 
@@ -98,7 +107,10 @@ class Facts:
 
 
 def facts_of(
-    run: Run, *, arms: str = "arm", compare: tuple[str, str] = ("loop", "control")
+    run: Run,
+    *,
+    arms: str | None = None,
+    compare: tuple[str, str] | None = None,
 ) -> Facts:
     """Return all numbers of a stored run.
 
@@ -107,24 +119,28 @@ def facts_of(
     run
         An opened run; it may be unfinished or hold no cells.
     arms
-        Name in the metadata of a FOV that says which arm it belongs to.
+        Name in the metadata of a FOV that says which arm it belongs to; None for the
+        usual one, see `faro.view.grouping`.
     compare
-        Names of the treated arm and of the control.
+        Names of the treated arm and of the control; None for the usual ones.
     """
-    journal, cells = run.journal, run.cells
-    description: Mapping[str, Any] = run.info.get("description") or {}
+    journal, cells, events = run.journal, run.cells, run.events
+    said: Mapping[str, Any] = run.info.get("description") or {}
+    grouped = grouping_of(said, events, run.fovs, key=arms, compare=compare)
+    description = {**said, "fov_metadata": grouped.metadata}
     light = told.light_of(journal)
-    last = _last_everywhere(journal)
-    question = Question(arms, compare, light.first_from, last)
+    taken = taken_of(run, journal)
+    last = last_everywhere(taken)
+    question = Question(grouped.key, grouped.compare, light.first_from, last)
     scale = run.pixel_size_um or description.get("pixel_size_um")
     return Facts(
         header=_header_of(run, journal),
-        counts=_counts_of(run, cells, journal),
+        counts=_counts_of(run, cells, taken),
         light=light,
         loop=told.loop_times_of(journal),
         lateness=told.lateness_of(journal),
         last=last,
-        planned_s=told.planned_s_of(journal),
+        planned_s=planned_s_of(journal, events),
         errors=told.errors_of(journal),
         answer=answer_of(cells, description, run.fovs, question, scale_um_per_px=scale),
     )
@@ -148,7 +164,7 @@ def _header_of(run: Run, journal: Sequence[Line]) -> Header:
     return Header(
         name=str(description.get("name") or run.path.name),
         folder=run.path.name,
-        ending=told.ending_of(journal),
+        ending=told.ending_of(journal, keeps_journal(run, journal)),
         started=str(info.get("created") or first),
         duration_s=told.duration_s(journal),
         seed=description.get("seed"),
@@ -156,15 +172,14 @@ def _header_of(run: Run, journal: Sequence[Line]) -> Header:
     )
 
 
-def _counts_of(run: Run, cells: CellTable, journal: Sequence[Line]) -> Counts:
+def _counts_of(run: Run, cells: CellTable, taken: Sequence[Taken]) -> Counts:
     """Return how much there is."""
-    frames = told.of_kind(journal, "frame")
     return Counts(
         cells=len(cells),
         tracks=_count_tracks(cells),
-        frames=sum(len(line.get("channels") or [None]) for line in frames),
+        frames=sum(one.n_exposures for one in taken),
         fovs=len(run.fovs),
-        timepoints=len({line["timestep"] for line in _images(journal)}),
+        timepoints=len({one.timestep for one in images_of(taken)}),
         planned_timepoints=run.n_timepoints,
     )
 
@@ -175,18 +190,3 @@ def _count_tracks(cells: CellTable) -> int:
         return 0
     pairs = np.column_stack([cells[name].astype(np.int64) for name in TRACK_KEY])
     return len(np.unique(pairs[pairs[:, 1] >= 1], axis=0))
-
-
-def _images(journal: Sequence[Line]) -> list[Line]:
-    """Return the frame lines of the ordinary images."""
-    frames = told.of_kind(journal, "frame")
-    return [line for line in frames if line.get("role", "image") == "image"]
-
-
-def _last_everywhere(journal: Sequence[Line]) -> int | None:
-    """Return the last timepoint that every FOV reached, None if nothing was taken."""
-    last: dict[int, int] = {}
-    for line in _images(journal):
-        fov, time = int(line["fov"]), int(line["timestep"])
-        last[fov] = max(time, last.get(fov, time))
-    return min(last.values(), default=None)

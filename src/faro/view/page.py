@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from faro.view.definition import Definition, definition_of
 from faro.view.figures import (
     path_figure,
     picture_of_panel,
     response_figure,
     stage_figure,
     timing_figure,
+)
+from faro.view.given import (
+    Dose,
+    Given,
+    Treatment,
+    doses_of,
+    light_of,
+    treatments_of,
 )
 from faro.view.look import LIT, OUTLINE, light_colours
 from faro.view.numbers import percentile
@@ -113,7 +122,14 @@ class Page:
     more_errors: int
     reference: tuple[tuple[str, str], ...]
     openers: tuple[tuple[str, str], ...]
+    beside: bool
     versions: Mapping[str, str]
+    definition: Definition
+    treatments: tuple[Treatment, ...]
+    given: tuple[Given, ...]
+    doses: tuple[Dose, ...]
+    response_names: tuple[str, ...]
+    made_on: tuple[tuple[str, str], ...]
     outline: tuple[int, int, int] = OUTLINE
 
 
@@ -122,6 +138,8 @@ def page_of(
     facts: Facts,
     panels: Sequence[Sequence[Panel]],
     reference: Mapping[str, Any],
+    *,
+    beside: bool = True,
 ) -> Page:
     """Return the page of a run.
 
@@ -131,6 +149,8 @@ def page_of(
         The run, its numbers and its images.
     reference
         Numbers of a comparison with a recording, nested by name; may be empty.
+    beside
+        Whether the page lies in the run folder.
     """
     answer = facts.answer
     return Page(
@@ -159,8 +179,15 @@ def page_of(
         errors=facts.errors[:MAX_ERRORS],
         more_errors=max(0, len(facts.errors) - MAX_ERRORS),
         reference=tuple(_flat(reference)),
-        openers=tuple(openers(run.path, relative=True)),
+        openers=tuple(openers(run.path, relative=beside)),
+        beside=beside,
         versions=facts.header.versions,
+        definition=definition_of(run),
+        treatments=tuple(treatments_of(facts, run.cells)),
+        given=tuple(light_of(facts, run.journal)),
+        doses=tuple(doses_of(facts, run.cells)),
+        response_names=tuple(r.name for r in answer.responses),
+        made_on=tuple(_made_on(run)),
     )
 
 
@@ -265,6 +292,14 @@ def _stages(facts: Facts) -> Iterator[StageView]:
 def _p50_p95(values_ms: Floats) -> str:
     """Return two percentiles of (n,) milliseconds."""
     return pair_text(percentile(values_ms, 50), percentile(values_ms, 95))
+
+
+def _made_on(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the computer and the system, as far as the run knows them."""
+    there = run.provenance("environment")
+    for name in ("python", "platform", "host", "n_cpus"):
+        if there.get(name):
+            yield name.replace("n_cpus", "processors"), str(there[name])
 
 
 def _flat(numbers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

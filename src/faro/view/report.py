@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined
 
+from faro.errors import StorageError
 from faro.storage import open_run
 from faro.view.numbers import facts_of
 from faro.view.opening import PICTURE, REPORT
@@ -35,41 +37,55 @@ class ReportPaths:
 def write_report(
     run_path: Path | str,
     *,
-    arms: str = "arm",
-    compare: tuple[str, str] = ("loop", "control"),
+    arms: str | None = None,
+    compare: tuple[str, str] | None = None,
     reference: Mapping[str, Any] | None = None,
+    output: Path | None = None,
 ) -> ReportPaths:
-    """Write ``report.html`` and ``report.png`` into the folder of a run.
+    """Write ``report.html`` and ``report.png`` of a run.
 
-    The run may be unfinished, without arms, without light, without cells. The page is
-    self-contained: it opens without network. The same run gives the same bytes.
+    The run may go on, be killed, be one of the public FARO project, and be without
+    arms, light or cells. The page is self-contained: it opens without network. The same
+    run gives the same bytes.
 
     Parameters
     ----------
     run_path
         The run folder.
     arms
-        Name in the metadata of a FOV that says which arm it belongs to.
+        Name in the metadata of a FOV that says which arm it belongs to; None for the
+        usual one, see `faro.view.grouping`.
     compare
-        Names of the treated arm and of the control.
+        Names of the treated arm and of the control; None for the usual ones.
     reference
         Numbers of a comparison with a recording, nested by name; by default what the
         summary of the run holds under ``"comparison"``.
+    output
+        Folder of the two files, created if absent; None for the run folder.
 
     Raises
     ------
     StorageError
-        If there is no run at ``run_path``.
+        If there is no run at ``run_path``, or the folder cannot be written.
     """
     run = open_run(Path(run_path))
     facts = facts_of(run, arms=arms, compare=compare)
     panels = panels_of(run, facts, rows_of(facts), moments_of(facts))
     if reference is None:
         reference = (run.summary or {}).get("comparison") or {}
-    paths = ReportPaths(run.path / REPORT, run.path / PICTURE)
-    page = page_of(run, facts, panels, reference)
-    paths.html.write_text(html_of(page), encoding="utf-8", newline="\n")
-    picture_of(facts, panels).savefig(paths.png, format="png", dpi=DPI)
+    folder = output or run.path
+    paths = ReportPaths(folder / REPORT, folder / PICTURE)
+    page = page_of(run, facts, panels, reference, beside=output is None)
+    picture = io.BytesIO()
+    picture_of(facts, panels).savefig(picture, format="png", dpi=DPI)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.html.write_text(html_of(page), encoding="utf-8", newline="\n")
+        paths.png.write_bytes(picture.getvalue())
+    except OSError as error:
+        problem = f"The report cannot be written to {folder}: {error}."
+        remedy = "Give a folder that you may write to: faro report RUN -o FOLDER."
+        raise StorageError(problem, remedy=remedy) from error
     return paths
 
 

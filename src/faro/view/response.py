@@ -223,7 +223,7 @@ def change(
         return None
     return Response(
         name="C/N ratio (ERK), change" if column == "cnr" else f"{column}, change",
-        unit="",
+        unit=cells.units.get(column, ""),
         how=f"{_period(first, span.end)} minus mean up to timepoint {span.start}",
         timesteps=times,
         fovs=fovs,
