@@ -28,23 +28,8 @@ ERK_RATIO = "cnr"
 MOST_FEATURES = 2
 """Columns that are shown where there is no ERK ratio."""
 
-FIXED = frozenset(
-    [
-        "fov",
-        "timestep",
-        "label",
-        "track_id",
-        "parent_id",
-        "y",
-        "x",
-        "z",
-        "area",
-        "area_nuc",
-        "time",
-        "fov_timestep",
-        "time_acquired",
-    ]
-)
+PLACES = {"fov", "timestep", "label", "track_id", "parent_id", "y", "x", "z", "area"}
+FIXED = PLACES | {"area_nuc", "time", "fov_timestep", "time_acquired"}
 """Columns that say where and when, and not how a cell answers."""
 
 

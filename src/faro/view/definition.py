@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from faro.experiment import plan
 from faro.run.stored import stim_mode_of
-from faro.run.stored_pipeline import recipe_of_run
 from faro.view.figures import Picture, render
 from faro.view.schedule import Schedule, schedule_lines, schedule_of
 from faro.view.timeline import timeline_of
@@ -66,9 +65,8 @@ def definition_of(run: Run) -> Definition:
     said: Mapping[str, Any] = run.info.get("description") or {}
     events = run.events
     schedule = schedule_of(plan(events, stim_mode=stim_mode_of(run)))
-    recipe = recipe_of_run(run)
-    words = recipe.words if recipe else said.get("pipeline") or {}
     file = said.get("experiment_file") or {}
+    words = file.get("pipeline") or said.get("pipeline") or {}
     return Definition(
         lines=tuple(schedule_lines(schedule)) if events else (),
         timeline=_timeline(schedule) if events else None,

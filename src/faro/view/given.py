@@ -108,13 +108,14 @@ def doses_of(facts: Facts, cells: CellTable) -> Iterator[Dose]:
         rows = _tracks(cells, arm)
         for name in names:
             values = finite(cells[name][rows].astype(np.float64))
+            n_lit = int((values > 0).sum())
             if values.size:
                 yield Dose(
                     arm.title,
                     name.removeprefix(DOSE).removesuffix(DOSE_UNIT),
                     f"{short(float(np.median(values)))} ms",
                     f"{short(float(values.max()))} ms",
-                    f"{count_text(int((values > 0).sum()))} of {count_text(len(values))}",
+                    f"{count_text(n_lit)} of {count_text(len(values))}",
                 )
 
 

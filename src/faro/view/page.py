@@ -198,7 +198,8 @@ def _subtitle(facts: Facts) -> str:
     if header.started:
         moment = datetime.fromisoformat(header.started)
         parts.append(moment.strftime("%Y-%m-%d %H:%M UTC"))
-    parts.append(f"took {duration_text(header.duration_s)}")
+    if header.duration_s is not None:
+        parts.append(f"took {duration_text(header.duration_s)}")
     if header.seed is not None:
         parts.append(f"seed {header.seed}")
     if "faro" in header.versions:
@@ -225,9 +226,10 @@ def _cards(facts: Facts) -> Iterator[Card]:
     yield Card("frames", count_text(counts.frames))
     yield Card("FOVs", count_text(counts.fovs))
     yield Card("timepoints", timepoints_text(facts))
-    yield Card("stimulations fired", count_text(len(light.fired)))
-    yield Card("stimulations skipped", count_text(light.n_skipped))
-    yield Card("errors", count_text(facts.n_errors))
+    if facts.header.ending.recorded:
+        yield Card("stimulations fired", count_text(len(light.fired)))
+        yield Card("stimulations skipped", count_text(light.n_skipped))
+        yield Card("errors", count_text(facts.n_errors))
     if percentile(loop.to_mask_ms, 50) is not None:
         yield Card("frame to mask, p50 / p95", _p50_p95(loop.to_mask_ms))
     if percentile(loop.to_light_ms, 50) is not None:

@@ -23,7 +23,7 @@ Rgb: TypeAlias = npt.NDArray[np.uint8]
 Colour: TypeAlias = tuple[int, int, int]
 Image: TypeAlias = npt.NDArray[np.integer[Any]]
 
-PREFERRED_LABELS = ("nuclei", "tracks")
+PREFERRED_LABELS = ("nuclei", "tracks", "labels", "particles")
 GREY_LEVELS = 64
 BRIGHTEST = 190
 GAMMA = 0.65

@@ -34,9 +34,10 @@ def summary_lines(run: Run, facts: Facts | None = None) -> list[str]:
         f"{count_text(counts.tracks)} tracks",
         f"  frames    {count_text(counts.frames)} in {counts.fovs} FOVs x "
         f"{timepoints_text(facts)} timepoints",
-        f"  light     {light_text(facts)}",
-        f"  latency   {latency_text(facts)}",
     ]
+    if facts.header.ending.recorded:
+        lines.append(f"  light     {light_text(facts)}")
+        lines.append(f"  latency   {latency_text(facts)}")
     lines += [f"  {label:<9} {text}" for label, text in _answers(facts)]
     if facts.n_errors:
         first = facts.errors[0]
