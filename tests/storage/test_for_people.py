@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from geff import read
 from geff.validate.data import ValidationConfig
 from typer.testing import CliRunner
@@ -235,6 +236,9 @@ def test_a_run_is_converted_to_every_layout_and_back(
     result = CliRunner().invoke(app, given)
     assert result.exit_code == 0, result.output
     assert "9 stacks, 9 label images and 13 rows" in result.output
+    if layout == "tiff":
+        with tifffile.TiffFile(there / "images/p000/p000_t00000.ome.tif") as file:
+            assert file.pages[0].compression.name == "ADOBE_DEFLATE"  # type: ignore[union-attr]  # a page, no frame of one
     convert(open_run(there), OmeZarrWriter(back))
     again = open_run(back)
     for fov in (0, 1):

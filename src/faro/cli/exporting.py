@@ -28,11 +28,7 @@ def run_export(  # noqa: PLR0913  the options of the command
     geff: bool = False,
 ) -> int:
     """Write the files and name them; return the exit code."""
-    known = get_args(Compression)
-    if compression not in known:
-        problem = f"There is no compression {compression!r}."
-        raise StorageError(problem, remedy=f"Use one of: {', '.join(known)}.")
-    chosen: Any = compression
+    chosen = known_compression(compression)
     run = open_run(directory)
     if tracks or geff:
         where = output or Path(f"{run.path.name}-tracks")
@@ -43,6 +39,23 @@ def run_export(  # noqa: PLR0913  the options of the command
         console.print(str(path), markup=False)
     console.print(f"{len(files)} files. In Fiji: File > Import > Bio-Formats.")
     return 0
+
+
+def known_compression(name: str) -> Compression:
+    """Return how TIFF pages are compressed.
+
+    Raises
+    ------
+    StorageError
+        If there is no such way.
+    """
+    known = get_args(Compression)
+    if name not in known:
+        problem = f"There is no compression {name!r}."
+        raise StorageError(problem, remedy=f"Use one of: {', '.join(known)}.")
+    chosen: Any = name
+    way: Compression = chosen
+    return way
 
 
 def _tracks(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
+from faro.cli.exporting import known_compression
 from faro.errors import StorageError
 from faro.run import time_per_fov_s
 from faro.run.stored_pipeline import recipe_of_run
@@ -102,13 +104,18 @@ def _short(part: Any) -> str:
 
 
 def run_convert(
-    console: Console, directory: Path, output: Path | None, *, layout: str
+    console: Console,
+    directory: Path,
+    output: Path | None,
+    *,
+    layout: str,
+    compression: str,
 ) -> int:
     """Write a run in another layout; return the exit code."""
     makers: dict[str, Any] = {
         "collection": OmeZarrWriter,
         "plate": OmeZarrWriterPlate,
-        "tiff": TiffWriter,
+        "tiff": partial(TiffWriter, compression=known_compression(compression)),
     }
     if layout not in makers:
         problem = f"There is no layout {layout!r}."

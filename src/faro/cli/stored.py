@@ -192,9 +192,13 @@ def convert(
     layout: Annotated[
         str, typer.Option(help="collection or plate (OME-Zarr), or tiff.")
     ] = "collection",
+    compression: Annotated[
+        str, typer.Option(help="Of tiff: zlib, zstd or none; Fiji reads zlib and none.")
+    ] = "zlib",
 ) -> None:
     """Write a run, ours or of public FARO, in another layout, and compare the two."""
-    call("faro.cli.information", "run_convert", directory, output, layout=layout)
+    options = {"layout": layout, "compression": compression}
+    call("faro.cli.information", "run_convert", directory, output, **options)
 
 
 @app.command()

@@ -148,12 +148,11 @@ def _tracks(cells: CellTable, arm: Arm) -> Any:
     """Return the last row of each track of an arm, (n,) indices."""
     if not {"fov", "track_id", "timestep"} <= set(cells.names):
         return np.zeros(0, np.intp)
-    here = np.flatnonzero(np.isin(cells["fov"], arm.fovs) & (cells["track_id"] >= 1))
-    order = np.lexsort(
-        (cells["timestep"][here], cells["track_id"][here], cells["fov"][here])
-    )
+    track = cells["track_id"].astype(np.int64)
+    here = np.flatnonzero(np.isin(cells["fov"], arm.fovs) & (track >= 1))
+    order = np.lexsort((cells["timestep"][here], track[here], cells["fov"][here]))
     rows = here[order]
-    keys = np.stack([cells["fov"][rows], cells["track_id"][rows]], axis=1)
+    keys = np.stack([cells["fov"][rows], track[rows]], axis=1)
     last = np.r_[(keys[1:] != keys[:-1]).any(axis=1), True][: len(rows)]
     return rows[last]
 

@@ -183,12 +183,17 @@ def page_of(
         beside=beside,
         versions=facts.header.versions,
         definition=definition_of(run),
-        treatments=tuple(treatments_of(facts, run.cells)),
+        treatments=tuple(treatments_of(facts, run.cells)) if _named(facts) else (),
         given=tuple(light_of(facts, run.journal)),
         doses=tuple(doses_of(facts, run.cells)),
         response_names=tuple(r.name for r in answer.responses),
         made_on=tuple(_made_on(run)),
     )
+
+
+def _named(facts: Facts) -> bool:
+    """Return whether the FOVs were told apart, or their treatment said."""
+    return any(arm.name for arm in facts.answer.arms)
 
 
 def _subtitle(facts: Facts) -> str:
