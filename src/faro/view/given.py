@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from faro.model import CellTable
+    from faro.storage import Run
     from faro.view.journal import Floats, Line
     from faro.view.numbers import Facts
     from faro.view.response import Arm
@@ -69,6 +70,33 @@ class Dose:
     median: str
     most: str
     cells: str
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """What each treatment was given, and what came of it.
+
+    Attributes
+    ----------
+    responses
+        Names of the responses of a `Treatment`, in their order.
+    """
+
+    treatments: tuple[Treatment, ...]
+    responses: tuple[str, ...]
+    light: tuple[Given, ...]
+    doses: tuple[Dose, ...]
+
+
+def treated_of(run: Run, facts: Facts) -> Treated:
+    """Return the tables of treatments; those of FOVs without a name have no first."""
+    cells, named = run.cells, any(arm.name for arm in facts.answer.arms)
+    return Treated(
+        treatments=tuple(treatments_of(facts, cells)) if named else (),
+        responses=tuple(response.name for response in facts.answer.responses),
+        light=tuple(light_of(facts, run.journal)),
+        doses=tuple(doses_of(facts, cells)),
+    )
 
 
 def treatments_of(facts: Facts, cells: CellTable) -> Iterator[Treatment]:

@@ -14,14 +14,7 @@ from faro.view.figures import (
     stage_figure,
     timing_figure,
 )
-from faro.view.given import (
-    Dose,
-    Given,
-    Treatment,
-    doses_of,
-    light_of,
-    treatments_of,
-)
+from faro.view.given import Treated, treated_of
 from faro.view.look import LIT, OUTLINE, light_colours
 from faro.view.numbers import percentile
 from faro.view.opening import openers
@@ -125,10 +118,7 @@ class Page:
     beside: bool
     versions: Mapping[str, str]
     definition: Definition
-    treatments: tuple[Treatment, ...]
-    given: tuple[Given, ...]
-    doses: tuple[Dose, ...]
-    response_names: tuple[str, ...]
+    treated: Treated
     made_on: tuple[tuple[str, str], ...]
     outline: tuple[int, int, int] = OUTLINE
 
@@ -172,9 +162,7 @@ def page_of(
         stages=stage_figure(facts),
         stage_rows=tuple(_stages(facts)),
         timing=timing_figure(facts),
-        lights=tuple(
-            (n, LIT[c]) for n, c in light_colours(facts.light.channels).items()
-        ),
+        lights=_lights(facts),
         skipped=facts.light.skipped,
         errors=facts.errors[:MAX_ERRORS],
         more_errors=max(0, len(facts.errors) - MAX_ERRORS),
@@ -183,17 +171,15 @@ def page_of(
         beside=beside,
         versions=facts.header.versions,
         definition=definition_of(run),
-        treatments=tuple(treatments_of(facts, run.cells)) if _named(facts) else (),
-        given=tuple(light_of(facts, run.journal)),
-        doses=tuple(doses_of(facts, run.cells)),
-        response_names=tuple(r.name for r in answer.responses),
+        treated=treated_of(run, facts),
         made_on=tuple(_made_on(run)),
     )
 
 
-def _named(facts: Facts) -> bool:
-    """Return whether the FOVs were told apart, or their treatment said."""
-    return any(arm.name for arm in facts.answer.arms)
+def _lights(facts: Facts) -> tuple[tuple[str, tuple[int, int, int]], ...]:
+    """Return the channels that fired, each with its colour."""
+    colours = light_colours(facts.light.channels)
+    return tuple((name, LIT[colour]) for name, colour in colours.items())
 
 
 def _subtitle(facts: Facts) -> str:
