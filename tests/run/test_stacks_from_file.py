@@ -90,8 +90,10 @@ def faro_says(*words: str) -> tuple[int, str]:
 def test_it_is_checked_and_shown(tmp_path: Path) -> None:
     file = str(written(tmp_path))
     assert faro_says("check", file)[0] == 0
-    code, text = faro_says("show", file)
+    picture = tmp_path / "stacks.png"
+    code, text = faro_says("show", file, "-o", str(picture))
     assert (code, "17 exposures" in text) == (0, True)
+    assert picture.stat().st_size > 0
 
 
 def test_a_typo_in_a_plan_is_named(tmp_path: Path) -> None:
