@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import site_map
+
 import faro
 
-ROOMS = {
-    "experiment": "What is done when and where: channels, sequences, files.",
-    "microscope": "Microscopes, real, simulated and replayed, and the DMD.",
-    "microscope.host": "A microscope in a process of its own.",
-    "microscope.simulated": "The simulated microscope and its living sample.",
-    "rigs": "Rigs by name, and those of the Pertz lab.",
-    "analysis": "Segmenters, trackers, features, statistics.",
-    "stimulation": "Where light goes.",
-    "control": "How much light: controllers and response models.",
-    "run": "The loop: controller, pipeline, limits, summary.",
-    "storage": "Runs on disk: writing, reading, looking after them.",
-    "reanalysis": "The stages of the loop over stored runs.",
-    "view": "Reports and summaries.",
-    "protocols": "The seams: what a plug-in must have.",
-    "model": "The data that crosses boundaries.",
-    "errors": "What is raised, and what every error says.",
-    "testing": "Checks for plug-ins, and fakes.",
-}
+WITHOUT_API = ("cli", "system")
+INNER = ("microscope.host", "microscope.simulated", "rigs.pertzlab")
+BESIDE = ("errors",)
+
+
+def rooms() -> list[str]:
+    """Return what has a page: rooms, what is told apart inside them, errors."""
+    named = [room for room in site_map.rooms() if room not in WITHOUT_API]
+    inside = {n: [i for i in INNER if i.startswith(f"{n}.")] for n in named}
+    return [*(one for n in named for one in (n, *inside[n])), *BESIDE]
 
 
 def exported(room: str) -> dict[str, str]:
@@ -53,7 +47,7 @@ def pages() -> dict[str, str]:
     shown: dict[str, str] = {}
     made: dict[str, str] = {}
     front = {name: identity(faro, name) for name in faro.__all__}
-    for room in ROOMS:
+    for room in rooms():
         lines = [f"# `faro.{room}`", "", f"::: faro.{room}", *only_the_docstring()]
         for name, thing in exported(room).items():
             if thing not in shown:
@@ -100,5 +94,7 @@ def front_door(front: dict[str, str], shown: dict[str, str]) -> str:
     lines += [f"| `faro.{n}` | [`{shown[t]}`][{shown[t]}] |" for n, t in front.items()]
     lines += ["", "The rest is in its room:", "", "| room | what it has |"]
     lines += ["| --- | --- |"]
-    lines += [f"| [`faro.{r}`]({r}.md) | {text} |" for r, text in ROOMS.items()]
+    for room in rooms():
+        doc = (import_module(f"faro.{room}").__doc__ or "").partition("\n")[0]
+        lines.append(f"| [`faro.{room}`]({room}.md) | {doc} |")
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ class WholeField:
 
     needs: ClassVar[tuple[str, ...]] = ()
     required_metadata: ClassVar[tuple[str, ...]] = ()
+    masked: ClassVar[bool] = False
 
     def stimulate(self, context: StimulationContext) -> bool:  # noqa: ARG002  looks at nothing
         """Return True: the whole field."""
@@ -27,6 +28,7 @@ class NoStimulus:
 
     needs: ClassVar[tuple[str, ...]] = ()
     required_metadata: ClassVar[tuple[str, ...]] = ()
+    masked: ClassVar[bool] = False
 
     def stimulate(self, context: StimulationContext) -> None:
         """Return None: no light."""
