@@ -9,6 +9,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+import faro
 
 ROOT = Path(__file__).parent.parent
 DEMO = "python -m pip install -c constraints.txt . && python -m faro demo"
@@ -133,3 +136,22 @@ def test_constraints_pin_all_that_the_tests_and_tools_ask_for() -> None:
     asked = [*project["dependencies"], *extras["test"], *extras["dev"], *extras["docs"]]
     names = {plain(re.split(r"[\[<>=!~; ]", text, maxsplit=1)[0]) for text in asked}
     assert not names - set(pinned)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == faro.__version__
+    assert citation["license"] == "MIT"
+    assert citation["title"].startswith("FARO")
+
+
+def test_what_is_read_at_the_top_is_in_the_sdist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if tracked.returncode:
+        pytest.skip("needs a git checkout")
+    top = {f"/{name.partition('/')[0]}" for name in tracked.stdout.split()}
+    assert top - set(included) == {"/.gitignore"}

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 import faro
+from faro.analysis import ErkKtrFeatures
+from faro.experiment.document_start import START
+from faro.experiment.document_text import document_from, parsed, text_of
 from faro.stimulation import PercentageOfCell
 
 if TYPE_CHECKING:
@@ -56,14 +60,18 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sequence = faro.RTMSequence(
         stage_positions=[(0, 0), (1000, 0), (2000, 0)],
         time_plan={"interval": 0.05, "loops": 4},
-        channels=[{"config": "miRFP", "exposure": 1}],
+        channels=[{"config": c, "exposure": 1} for c in ("miRFP", "mScarlet3")],
         stim_channels=[faro.PowerChannel("CyanStim", exposure=1, power=10)],
         stim_frames=[2, 3],
+    )
+    pipeline = faro.ImageProcessingPipeline(
+        features=ErkKtrFeatures(channel="mScarlet3"),
+        stimulator=PercentageOfCell(0.5),
     )
     with faro.SimulatedMicroscope(seed=1) as microscope:
         controller = faro.Controller(
             microscope,
-            faro.ImageProcessingPipeline(stimulator=PercentageOfCell(0.5)),
+            pipeline,
             writer=faro.OmeZarrWriter(folder),
         )
         controller.run_experiment(sequence)
@@ -76,7 +84,41 @@ def a_run(recorded: Path) -> dict[str, Any]:
     return {}
 
 
-GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {}
+def a_run_called_run(recorded: Path) -> dict[str, Any]:
+    """Put the run into the folder under the name that the page uses."""
+    shutil.copytree(recorded, "run")
+    return {}
+
+
+def a_short_experiment(_: Path) -> dict[str, Any]:
+    """Put an experiment file into the folder: the one to begin with, but short."""
+    words = parsed(START, "toml")
+    words["sequence"]["time_plan"] = {"interval": 0.1, "loops": 4}
+    words["sequence"]["stim_frames"] = [2, 3]
+    text = text_of(document_from(words), "toml")
+    Path("experiment.toml").write_text(text, encoding="utf-8")
+    return {}
+
+
+def a_table(_: Path) -> dict[str, Any]:
+    """Return cells that answer to light, as a run with switched light holds them."""
+    minutes = np.arange(40)
+    dose = np.where(minutes // 10 % 2 == 1, 1.0, 0.0)
+    cnr = np.ones(len(minutes))
+    for minute in minutes[1:]:
+        cnr[minute] = 0.8 * cnr[minute - 1] + 0.2 + 0.4 * dose[minute - 1]
+    cell = {"fov": 0, "track_id": 1, "timestep": minutes, "time_s": 60.0 * minutes}
+    return {"table": pd.DataFrame({**cell, "cnr": cnr, "dose": dose})}
+
+
+GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "how-to/read-a-run.md": a_run,
+    "how-to/replay-a-run.md": a_run,
+    "how-to/write-a-stimulator.md": a_table,
+    "how-to/write-an-experiment-file.md": a_short_experiment,
+    "reference/run-folder.md": a_run_called_run,
+    "storage.md": a_run,
+}
 """What a page takes for granted: files in the working folder, and names."""
 
 

@@ -123,6 +123,8 @@ class Stimulator(Protocol):
     ``needs`` says what must be ready before it is asked: ``()`` nothing, ``"image"``,
     ``"labels"``, ``"tracks"``, or names of feature columns. What it does not name is
     not waited for, and may not be there. Without ``needs``, tracks are waited for.
+    ``masked = False`` says that it lights the whole field or nothing: then a
+    microscope without SLM will do.
     """
 
     def stimulate(self, context: StimulationContext, /) -> object:

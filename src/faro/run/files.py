@@ -94,7 +94,7 @@ class Prepared:
 
     def run(
         self,
-        output: Path | None = None,
+        output: str | Path | None = None,
         *,
         progress: bool = False,
         hosted: bool = False,
@@ -116,7 +116,7 @@ class Prepared:
         RefusedError
             Before any light, with all problems.
         """
-        path = (output or next_free(self.path)).absolute()
+        path = Path(output or next_free(self.path)).absolute()
         document = self._stored_at(path)
         notes = {
             "name": document.name or path.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
@@ -31,7 +32,6 @@ from faro.storage.rebuilding import says_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from faro.storage.reader import Run
 
@@ -42,7 +42,7 @@ UNREADABLE: Final = (FaroError, OSError, ValueError, KeyError, pa.ArrowException
 Line = dict[str, Any]
 
 
-def verify(path: Path) -> list[Problem]:
+def verify(path: str | Path) -> list[Problem]:
     """Return everything that is wrong with the run in the folder ``path``.
 
     Every stored stack and label image is read and compared with its checksum, every
@@ -55,7 +55,7 @@ def verify(path: Path) -> list[Problem]:
     StorageError
         If there is no run.
     """
-    layout = RunLayout(path.absolute())
+    layout = RunLayout(Path(path).absolute())
     if not says_run(layout.run_json) and says_run(layout.run_copy):
         what = "it is damaged or missing; there is a copy of it in provenance."
         return [Problem(layout.run_json.name, what, MEND)]
@@ -72,7 +72,7 @@ def verify(path: Path) -> list[Problem]:
     return [problem for check in checks for problem in check(layout, run)]
 
 
-def held_by(path: Path) -> dict[str, int]:
+def held_by(path: str | Path) -> dict[str, int]:
     """Return how many ``stacks``, ``label images`` and ``rows`` a run says it holds.
 
     Raises
@@ -80,7 +80,7 @@ def held_by(path: Path) -> dict[str, int]:
     StorageError
         If there is no run.
     """
-    run = open_own_run(path.absolute())
+    run = open_own_run(Path(path).absolute())
     rows = (line["rows"] for line in run.journal if line["kind"] == "cells")
     return {
         "stacks": sum(1 for _ in frame_lines(run)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,7 +22,6 @@ from faro.storage.tifftree import compression_problems, page_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -66,7 +66,7 @@ class _Image:
 
 def export_ome_tiff(
     run: Run,
-    folder: Path,
+    folder: str | Path,
     *,
     fovs: Sequence[int] | None = None,
     compression: Compression = "zlib",
@@ -101,10 +101,11 @@ def export_ome_tiff(
     if absent:
         what = f"{run.path} holds no positions {absent}."
         raise StorageError(what, remedy=f"It has {list(run.fovs)}.")
-    disk.make_folder(folder)
+    into = Path(folder)
+    disk.make_folder(into)
     lines = frames_by_series(run.journal)
     return [
-        _write(run, image, folder / f"{name}.ome.tif", compression)
+        _write(run, image, into / f"{name}.ome.tif", compression)
         for key in run.images.series()
         if key.fov in chosen
         for name, image in _images(run, key, lines)

@@ -8,6 +8,7 @@ never acquired. Safe to end at any moment and to do again.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from faro.errors import StorageError
@@ -39,14 +40,13 @@ from faro.system.disk import sync_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from faro.storage.reader import Run
 
 QUARANTINE: Final = "quarantine"
 
 
-def repair(path: Path) -> list[str]:
+def repair(path: str | Path) -> list[str]:
     """Mend the run in the folder ``path``; return what was done, in words.
 
     Torn ends of journal and tables are cut off (they were never acknowledged), files
@@ -60,7 +60,7 @@ def repair(path: Path) -> list[str]:
         If there is no run, it is being written, or something is missing that cannot
         be made anew; it is named.
     """
-    layout = RunLayout(path.absolute())
+    layout = RunLayout(Path(path).absolute())
 
     def aside(path: Path) -> str:
         return set_aside(layout, path)

@@ -13,6 +13,7 @@ import copy
 import shutil
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,7 +31,6 @@ from faro.system.disk import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from faro.storage.ngff import Json
 
@@ -59,7 +59,7 @@ class Packed:
 
 
 def pack(
-    path: Path,
+    path: str | Path,
     timepoints: int | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Packed:
@@ -81,7 +81,7 @@ def pack(
         TIFF, or a packed file differs from what it was made of; then the originals are
         untouched.
     """
-    layout = RunLayout(path.absolute())
+    layout = RunLayout(Path(path).absolute())
     run = open_own_run(layout.path)
     if run.info.get("layout") == "tiff":
         problem = f"{layout.path} is stored as TIFF files; these cannot be packed."
