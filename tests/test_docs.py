@@ -139,7 +139,7 @@ def test_the_python_of_the_page_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    scope = GIVEN.get(page, lambda _: {})(recorded)
+    scope = GIVEN[page](recorded) if page in GIVEN else {}
     exec(compile(code_of(page), str(DOCS / page), "exec"), scope)
 
 

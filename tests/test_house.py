@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,6 +22,7 @@ AXES = re.compile(r"\(([A-Z]|n|N|\d+)(, ?[A-Z0-9n]+)*,?\)")
 UNITS = re.compile(
     r"_(s|ms|um|nm|px|percent|hz|deg|fraction|per_s|um_per_px)$|^fraction$"
 )
+UNDERLINE = re.compile(r"\s*-{3,}")
 INDEX_HOSTS = re.compile(r"pypi\.org|pythonhosted|npmjs|/root/|/work/", re.IGNORECASE)
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -77,6 +79,31 @@ def test_arrays_name_their_axes(path: Path) -> None:
         and not AXES.search(ast.get_docstring(f) or "")
     ]
     assert not silent, f"{path}: say the axes, like (Y, X), in {silent}"
+
+
+def misplaced_examples(text: str) -> bool:
+    """Return whether a docstring has an example that belongs to another section."""
+    section = ""
+    lines = text.splitlines()
+    for before, line in pairwise(lines):
+        if UNDERLINE.fullmatch(line):
+            section = before.strip()
+        elif line.lstrip().startswith(">>>") and section not in {"", "Examples"}:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_examples_have_a_heading_of_their_own(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    wrong = [
+        getattr(node, "name", "the module")
+        for node in nodes
+        if misplaced_examples(ast.get_docstring(node) or "")
+    ]
+    assert not wrong, f"{path}: write Examples and a line of - above >>> in {wrong}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

@@ -42,6 +42,8 @@ class DoseCeiling:
     ContractError
         If a value means nothing.
 
+    Examples
+    --------
     >>> str(DoseCeiling(500, of="cell", channel="CyanStim", per_s=3600))
     '500 ms of CyanStim per cell in 3600 s'
     """

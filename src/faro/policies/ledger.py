@@ -60,6 +60,8 @@ class DoseLedger:
     rules
         The ceilings, and what daughters begin with.
 
+    Examples
+    --------
     >>> ledger = DoseLedger()
     >>> from faro.policies import Light
     >>> ledger.seen(0, 0, np.array([7]), np.array([0]))
