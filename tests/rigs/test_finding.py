@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -61,6 +62,17 @@ def test_opening_loads_the_devices() -> None:
     with open_rig(config="MMConfig_demo.cfg") as rig:
         assert type(rig) is DeclaredRig
         assert rig.describe()["configuration"].endswith("MMConfig_demo.cfg")
+
+
+def test_a_rig_may_lie_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "from faro import MMDemo\n\n\nclass Bench(MMDemo):\n    pass\n"
+    (tmp_path / "bench_beside.py").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    with open_rig("bench_beside:Bench", hosted=True) as microscope:
+        assert microscope.facts().image_shape == (512, 512)
 
 
 def test_a_rig_without_settings_takes_no_other_configuration() -> None:

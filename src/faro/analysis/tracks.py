@@ -31,6 +31,8 @@ def check_words(state: object, words: Iterable[str], whose: str) -> None:
     ForeignStateError
         Names every word that is missing or not known.
 
+    Examples
+    --------
     >>> check_words({"ids": []}, ("ids", "seen"), "the tracks")
     Traceback (most recent call last):
     faro.analysis.tracks.ForeignStateError: The stored state of the tracks lacks

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from faro.errors import ContractError, FaroError, HardwareError
 from faro.microscope.abstract import AbstractMicroscope
 from faro.microscope.host import host
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GROUP = "faro.rigs"
 NOT_LOADED = (ImportError, AttributeError, ValueError)
@@ -89,6 +87,7 @@ def open_rig(
     ----------
     name
         See `find_rig`; None for the bare configuration, or for the demo devices.
+        A module may lie in the working folder.
     config
         Micro-Manager configuration; None for the rig's own.
     hosted
@@ -103,6 +102,9 @@ def open_rig(
     """
     from faro.rigs.declared import DeclaredRig  # noqa: PLC0415  loads Micro-Manager
 
+    here = str(Path.cwd())
+    if name is not None and ":" in name and here not in sys.path:
+        sys.path.append(here)
     bare = name is None and config is not None
     rig = DeclaredRig if bare else find_rig(name or "demo")
     if config is not None and not issubclass(rig, DeclaredRig):

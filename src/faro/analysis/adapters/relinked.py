@@ -41,6 +41,8 @@ def relinked(n_cells: Sequence[int], links: Iterable[tuple[Place, Place]]) -> Re
     links
         Pairs of an earlier and a later cell; a later one is in one pair at most.
 
+    Examples
+    --------
     >>> links = [((0, 0), (1, 1)), ((1, 1), (2, 0)), ((1, 1), (2, 1))]
     >>> [ids.tolist() for ids in relinked([1, 2, 2], links).track_ids]
     [[1], [2, 1], [3, 4]]
