@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
-from faro.analysis import MovementFeatures
 from faro.errors import RefusedError, RunStateError, StorageError
-from faro.model import Stimulus, TrackValues
 from faro.run import Controller, ImageProcessingPipeline, RunLimits, RunState
-from faro.run.dosing import is_dose
 from faro.storage import OmeZarrWriter, open_run, verify
-from faro.storage.kept import write_mask
 from faro.testing import resume_trials
 from faro.testing.canned import CannedMicroscope
+from faro.testing.cut_runs import Abandoned, Counting, cut_to, pipeline, same, scope
 from faro.testing.discs import SHAPE, disc_frame, disc_sequence, segment_discs
 
 if TYPE_CHECKING:
@@ -30,7 +23,6 @@ if TYPE_CHECKING:
 
     from faro.microscope.dmd import DMD
     from faro.protocols import StimulationContext
-    from faro.storage import Run
 
 KILLS = ((0.15,), (0.6, 0.35), (0.95,), (1.4, 0.1), (-0.9, 1.2))
 """Seconds after which processes are killed; the last one before it says anything."""
@@ -63,134 +55,6 @@ def test_killed_runs_end_with_the_same_tracks_and_masks(
     for path in killed:
         assert resume_trials.differences(whole, path) == []
         assert verify(path) == []
-
-
-class Abandoned(OmeZarrWriter):
-    """Leaves the run as it is, as the end of the process would."""
-
-    def close(self, summary: Any) -> None:
-        del summary
-        self.let_go()
-
-
-class Counting:
-    """Lights what it has counted, with a memory of every kind; the more the later."""
-
-    def __init__(self, needs: tuple[str, ...] = ("tracks",)) -> None:
-        self.needs = needs
-
-    def stimulate(self, context: StimulationContext) -> Stimulus:
-        memory = context.memory
-        memory["n"] = memory.get("n", 0) + 1
-        before = memory.get("seen", np.zeros(3, np.float32))
-        memory["seen"] = before + np.float32(0.1)
-        if context.cells is not None and "tracks" in self.needs:
-            ids = context.cells.track_id
-            kept = memory.get("tracks", TrackValues())
-            memory["tracks"] = kept.updated(ids, {"age": ids * 0.1 + memory["n"]})
-        mask = np.zeros(SHAPE, np.uint8)
-        mask[: memory["n"], :5] = 255
-        lit = 0.0 if context.previous is None else context.previous.lit_fraction
-        return Stimulus(mask, {"n": memory["n"], "before": round(lit, 6)})
-
-
-def pipeline(needs: tuple[str, ...] = ("tracks",)) -> ImageProcessingPipeline:
-    measured = MovementFeatures()  # remembers where each track was and began
-    return ImageProcessingPipeline(
-        segment_discs, features=measured, stimulator=Counting(needs)
-    )
-
-
-def scope(dmd: DMD) -> CannedMicroscope:
-    return CannedMicroscope(disc_frame, SHAPE, dmd=dmd)
-
-
-def cut_to(source: Path, target: Path, n_lines: int) -> list[dict[str, Any]]:
-    """Copy a run as it was after some lines of its journal; return these."""
-    shutil.copytree(source, target)
-    journal = target / "journal.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(lines[:n_lines]))
-    run = open_run(target)
-    for line in run.journal:
-        if line["kind"] == "stim_armed":
-            mask = run.labels("stim_mask", line["fov"], line["timestep"])
-            name = f"p{line['fov']:03d}_t{line['timestep']:05d}_stim_mask.npy"
-            write_mask(target / "state" / name, mask.astype(np.uint8))
-    return run.journal
-
-
-def same(one: Run, other: Run) -> None:
-    """Assert that two runs hold the same, each thing once."""
-    names = {"nuclei", "tracks", "stim_mask"}
-    for fov in one.fovs:
-        for timestep in range(one.n_timepoints):
-            place = fov, timestep
-            np.testing.assert_array_equal(
-                one.stack(*place).pixels, other.stack(*place).pixels
-            )
-            for name in names:
-                mine, found = (r.images.labels(name, *place) for r in (one, other))
-                assert (mine is None) == (found is None), (name, place)
-                if mine is not None and found is not None:
-                    np.testing.assert_array_equal(mine, found)
-    tables = [run.cells for run in (one, other)]
-    orders = [np.lexsort((t["label"], t["timestep"], t["fov"])) for t in tables]
-    for name in filterfalse(is_dose, tables[0].names):
-        values = [t[name][order] for t, order in zip(tables, orders, strict=True)]
-        if "per_min" in name:  # the two runs took different times
-            values = [np.isnan(column) for column in values]
-        np.testing.assert_array_equal(values[0], values[1], name)
-    counted = Counter(
-        (x["kind"], x["fov"], x["timestep"], x.get("role"), x.get("channel"))
-        for x in other.journal
-        if x["kind"] in ("frame", "cells", "stim_armed", "stim_decided")
-    )
-    assert set(counted.values()) == {1}
-
-
-@pytest.mark.parametrize(
-    ("mode", "needs", "cuts"),
-    [
-        ("current", ("tracks",), 7),
-        ("previous", ("image",), 5),
-        ("interleaved", ("tracks",), 4),
-        pytest.param("previous", ("tracks",), 40, marks=pytest.mark.long),
-        pytest.param("current", ("image",), 40, marks=pytest.mark.long),
-        pytest.param("interleaved", ("tracks",), 40, marks=pytest.mark.long),
-    ],
-)
-def test_wherever_the_journal_ends_the_run_goes_on_from_there(
-    tmp_path: Path, dmd: DMD, mode: str, needs: tuple[str, ...], cuts: int
-) -> None:
-    whole = tmp_path / "whole"
-    writer = Abandoned(whole)
-    events = disc_sequence(4, 2)
-    Controller(scope(dmd), pipeline(needs), writer=writer).run_experiment(
-        events, stim_mode=mode
-    )
-    n_lines = len(open_run(whole).journal)
-    planned = {(t, p) for t in range(1, 4) for p in range(2)}
-    for n in range(0, n_lines, max(1, n_lines // cuts)):
-        path = tmp_path / f"cut-{n}"
-        lines = cut_to(whole, path, n)
-        microscope = scope(dmd)
-        summary = Controller(microscope, pipeline(needs)).resume(path)
-        assert summary.completed
-        assert (summary.n_stacks, summary.n_errors) == (8, 0)
-        armed = {(x["timestep"], x["fov"]) for x in lines if x["kind"] == "stim_armed"}
-        fired = Counter((f.timestep, f.fov) for f in microscope.fired)
-        assert set(fired.values()) <= {1}
-        assert not armed & set(fired)
-        assert armed | set(fired) == planned
-        run = open_run(path)
-        same(open_run(whole), run)
-        assert verify(path) == []
-        unsure = [x for x in run.journal if x["kind"] == "stim_unconfirmed"]
-        told = {
-            (x["timestep"], x["fov"]) for x in lines if x["kind"] == "stim_confirmed"
-        }
-        assert {(x["timestep"], x["fov"]) for x in unsure} == armed - told
 
 
 def stopped(path: Path, dmd: DMD, at: int = 2) -> None:

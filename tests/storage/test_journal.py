@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faro.storage.journal import Journal, JournalReader
+from faro.storage.journal import Journal, JournalReader, has_mark
 
 
 @pytest.fixture
@@ -91,3 +91,28 @@ def test_a_line_after_closing_is_still_written(path: Path) -> None:
 
 def test_a_journal_that_is_not_there_has_no_lines(path: Path) -> None:
     assert JournalReader(path).lines() == []
+
+
+@given(lengths=st.lists(st.integers(0, 30), min_size=1, max_size=6), data=st.data())
+def test_a_mark_holds_as_long_as_the_lines_before_it_are_there(
+    lengths: list[int], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        journal, marks = Journal(path), []
+        for length in lengths:
+            journal.append("note", text="x" * length)
+            marks.append(journal.mark())
+        journal.close()
+        whole = path.read_bytes()
+        assert all(has_mark(path, mark) for mark in marks)
+        cut = data.draw(st.integers(0, len(whole)))
+        path.write_bytes(whole[:cut])
+        again = Journal(path)
+        kept = [mark["bytes"] <= cut for mark in marks]
+        assert [has_mark(path, mark) for mark in marks] == kept
+        assert again.mark() == ([{}, *marks][sum(kept)] or Journal(path).mark())
+        for _ in range(10):
+            again.append("other", text="y" * 30)
+        assert [has_mark(path, mark) for mark in marks] == kept
+        again.close()

@@ -300,8 +300,7 @@ class Analyst:
             return {"states": states, "lights": self._deciding.state(job)}
 
         state = self._attempt(job, "track/state", freeze)
-        if state is not None:
-            self._recorder.state(job.moment.fov, job.moment.timestep, state)
+        self._recorder.state(job.moment.fov, job.moment.timestep, state)
 
     def restore(self, fov: int, state: Mapping[str, Any]) -> None:
         """Go on with a FOV from the state that was stored last; before any frame."""

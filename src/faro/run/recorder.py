@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROWS = "rows of the cell table"
-"""What is made of a frame beside its label images, for its state."""
 MAX_ERRORS_KEPT = 1_000
 """Errors kept in memory; the journal has them all."""
 
@@ -66,7 +64,6 @@ class Recorder:
         self._told = SoFar()
         self._written = threading.Condition()
         self._unwritten: Counter[tuple[int, int]] = Counter()
-        self._made: dict[tuple[int, int], set[str]] = {}
         self.errors: list[BackgroundError] = []
         self.counts: dict[str, int] = {}
         events = WritingEvents(
@@ -193,8 +190,6 @@ class Recorder:
     ) -> None:
         """Queue one label image (Y, X)."""
         sink = self._sink
-        with self._lock:
-            self._made.setdefault((fov, timestep), set()).add(name)
         if sink is not None and name not in self._told.labels.get((fov, timestep), ()):
             self._writer.put(
                 WritingJob(
@@ -225,8 +220,6 @@ class Recorder:
     def cells(self, fov: int, timestep: int, table: CellTable) -> None:
         """Queue the rows of one frame."""
         sink = self._sink
-        with self._lock:
-            self._made.setdefault((fov, timestep), set()).add(ROWS)
         if sink is not None and not self.has_rows(fov, timestep):
             n_bytes = sum(column.nbytes for column in table.columns.values())
             self._writer.put(
@@ -239,23 +232,19 @@ class Recorder:
                 )
             )
 
-    def state(self, fov: int, timestep: int, state: Mapping[str, Any]) -> None:
+    def state(self, fov: int, timestep: int, state: Mapping[str, Any] | None) -> None:
         """Queue what a FOV remembers after a frame; `frozen` already.
 
-        It is written when all of this frame and of those before it is.
+        It is written when all of this frame and of those before it is, also of one
+        whose state is None: that has none that could be stored.
         """
         sink, lane = self._sink, ("state", fov)
-        with self._lock:
-            parts = sorted(self._made.get((fov, timestep), ()))
-            for place in [p for p in self._made if p[0] == fov and p[1] <= timestep]:
-                del self._made[place]
         if sink is None:
             return
-        told = {"timestep": timestep, "parts": parts, **state}
 
         def store() -> None:
-            if not self._storage_failed:
-                sink.store_state(fov, told)
+            if state is not None and not self._storage_failed:
+                sink.store_state(fov, {"timestep": timestep, **state})
 
         after = (_pixels(fov, timestep), _parts(fov, timestep))
         self._writer.put(WritingJob(0, store, lane, after=after))

@@ -17,7 +17,7 @@ from faro.model import Decision, FrameRole, Stamps, Stimulus
 from faro.run.gate import shift_by
 from faro.run.in_useq import PAST, exposure, slm_image
 from faro.run.jobs import BackgroundError, FrameJob
-from faro.run.recorder import ROWS, mask_sha256
+from faro.run.recorder import mask_sha256
 from faro.run.reliving import Reliving
 from faro.storage.kept import kept_mask, state_of
 
@@ -159,7 +159,7 @@ class Recovery:
         known: dict[int, int] = {}
         for fov in sorted({fov for fov, _ in past.so_far.places}):
             state = state_of(past.run, fov)
-            if state is not None and self._holds(fov, state):
+            if state and (fov, state["timestep"]) in past.so_far.places:
                 analysis.analyst.restore(fov, state)
                 known[fov] = state["timestep"]
         for event in past.plan.events:
@@ -172,15 +172,6 @@ class Recovery:
         if not analysis.lanes.drain(timeout_s):
             error = TimeoutError(f"frames were not analysed again in {timeout_s:g} s")
             self._recorder.error(BackgroundError.of(error, stage="analysis"))
-
-    def _holds(self, fov: int, state: Mapping[str, Any]) -> bool:
-        """Return whether the frame that a state follows is stored, with all of it.
-
-        It is, unless the power was cut and the run was to outlive its process only.
-        """
-        place, so_far = (fov, state["timestep"]), self._past.so_far
-        stored = {*so_far.labels.get(place, ()), *([ROWS] * (place in so_far.cells))}
-        return place in so_far.places and set(state["parts"]) <= stored
 
     def _see_again(self, analysis: Analysis) -> None:
         """Give references that are still to come the cells of their moment."""

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import threading
+import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from faro.storage.jsontext import one_line
 from faro.system.disk import sync_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from faro.storage.disk import Durability
@@ -39,9 +41,17 @@ class Journal:
         self._lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._n_written = self._n_synced = 0
         self._descriptor: int | None = None
+        self._mark = _mark(0, b"")
         if path.exists():
-            os.truncate(path, complete_bytes(path))
+            lines, end = _complete(path.read_bytes())
+            os.truncate(path, end)
+            self._mark = _mark(end, lines[-1] + b"\n" if lines else b"")
         self._reopen()
+
+    def mark(self) -> dict[str, int]:
+        """Return where the journal ends now, JSON-able, for `has_mark`."""
+        with self._lock:
+            return self._mark
 
     def append(self, kind: str, **facts: Any) -> None:
         """Append one line with ``kind``, the time (``wall``, UTC) and ``facts``.
@@ -57,7 +67,8 @@ class Journal:
             wall = datetime.now(UTC).isoformat(timespec="microseconds")
             line = one_line({"kind": kind, "wall": wall, **facts})
             if self._descriptor is not None:
-                disk.append_all(self._path, self._descriptor, line)
+                start = disk.append_all(self._path, self._descriptor, line)
+                self._mark = _mark(start + len(line), line)
                 self._n_written += 1
                 return
             descriptor = disk.open_appending(self._path)
@@ -116,6 +127,23 @@ class JournalReader:
                 self._offset += end
                 self._lines += _parsed(new, self._path)
             return list(self._lines)
+
+
+def has_mark(path: Path, mark: Mapping[str, int]) -> bool:
+    """Return whether a journal still has all that it had at a `Journal.mark`.
+
+    Not where the power took its last lines, also if others were appended since.
+    """
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        file.seek(mark["bytes"] - mark["last_bytes"])
+        return _mark(mark["bytes"], file.read(mark["last_bytes"])) == mark
+
+
+def _mark(end: int, line: bytes) -> dict[str, int]:
+    """Return where a journal ends, and what its last line is."""
+    return {"bytes": end, "last_bytes": len(line), "crc32": zlib.crc32(line)}
 
 
 def lines_about(path: Path, word: str) -> list[dict[str, Any]]:

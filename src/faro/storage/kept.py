@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faro.errors import StorageError
+from faro.storage.journal import has_mark
 from faro.storage.jsontext import read_document
 from faro.storage.layout import RunLayout
 
@@ -26,10 +27,13 @@ def sources_of(run: Run) -> dict[str, Any] | None:
 def state_of(run: Run, fov: int) -> dict[str, Any] | None:
     """Return the newest state of one FOV, as `RunWriter.store_state` was given it.
 
-    None if none was stored.
+    None if none was stored, or if lines that the journal had then were lost with the
+    power: it may follow frames that are not all stored.
     """
-    path = RunLayout(run.path).state(fov)
-    return read_document(path) if path.is_file() else None
+    layout = RunLayout(run.path)
+    path = layout.state(fov)
+    state = read_document(path) if path.is_file() else None
+    return state if state and has_mark(layout.journal, state["journal"]) else None
 
 
 def kept_mask(

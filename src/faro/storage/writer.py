@@ -262,18 +262,21 @@ class RunWriter(ABC):
     def store_state(self, fov: int, state: Mapping[str, Any]) -> None:
         """Keep what a FOV's tracker and light remember, in place of what was before.
 
-        ``state`` is JSON; NaN and infinity stay what they are.
+        ``state`` is JSON; NaN and infinity stay what they are. It counts as long as
+        the journal has the lines that it has now.
 
         Raises
         ------
         StorageError
             If it could not be written; what was kept before is intact.
         """
-        self.open_parts("store the state")
+        journal = self.open_parts("store the state").journal
+        told = {**state, "journal": journal.mark()}
+        journal.sync()
         path = self._layout.state(fov)
         synced = self._durability == "power-loss"
         disk.make_folder(path.parent, synced=synced)
-        disk.write_atomic(path, json.dumps(state).encode(), synced=synced)
+        disk.write_atomic(path, json.dumps(told).encode(), synced=synced)
 
     def keep_mask(
         self, name: str, fov: int, timestep: int, mask: npt.NDArray[np.uint8]
