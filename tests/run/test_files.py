@@ -16,6 +16,7 @@ from faro.experiment.document_text import read_data
 from faro.experiment.refusal import ExperimentError
 from faro.run.files import COPY, KEY, load_words, prepare, problems_of
 from faro.run.pipeline import ImageProcessingPipeline
+from faro.run.stored_pipeline import recipe_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,22 @@ stimulator = { component = "brightest:Upper", parameters = { rows = 60 } }
 MODULE = '''
 """Lights the upper rows."""
 import numpy as np
+
+def edge(late, *, rows=2):
+    mask = np.zeros(late.shape, bool)
+    mask[:rows] = True
+    return mask
+
+class Same:
+    def __init__(self, rows=3):
+        self.rows = rows
+
+    def __call__(self, late):
+        return edge(late, rows=self.rows)
+
+class Failing:
+    def stimulate(self, context):
+        raise RuntimeError("never a mask")
 
 class Upper:
     def __init__(self, rows):
@@ -260,3 +277,52 @@ def test_a_run_killed_before_its_first_frame_has_all_of_its_provenance(
     sources = json.loads((run / "provenance" / "sources.json").read_text("utf-8"))
     assert [m["module"] for m in sources["modules"]] == ["brightest"]
     assert json.loads((run / "run.json").read_text("utf-8"))["description"][KEY] == said
+
+
+@pytest.mark.parametrize(
+    ("fallback", "rows"),
+    [
+        ('"brightest:edge"', 2),
+        ('{ component = "brightest:edge", parameters = { rows = 5 } }', 5),
+        ('{ component = "brightest:Same" }', 3),
+    ],
+)
+def test_a_file_names_what_fires_instead_of_a_mask(
+    file: Path, fallback: str, rows: int
+) -> None:
+    stimulator = '"brightest:Upper", parameters = { rows = 60 }'
+    text = FILE.replace(stimulator, '"brightest:Failing"')
+    file.write_text(text + f"fallback = {fallback}\n", encoding="utf-8")
+    done = prepare(file).run()
+    assert done.n_stimulated == 8
+    assert done.path is not None
+    run = faro.open_run(done.path)
+    policies = {x["policy"] for x in run.journal if x["kind"] == "stim_armed"}
+    assert policies == {"fallback"}
+    mask = run.labels("stim_mask", 1, 4)
+    assert (mask[:rows] > 0).all()
+    assert not mask[rows:].any()
+    again = prepare(done.path)
+    assert again.document.pipeline is not None
+    said = again.document.pipeline.fallback
+    assert said is not None
+    assert said.parameters.get("rows", 2) == rows
+    recipe = recipe_for(done.path, None)
+    assert recipe.make().fallback is not None
+
+
+@pytest.mark.parametrize(
+    ("fallback", "word"),
+    [
+        ('"brightest:Upper"', "brightest:Upper is no fallback"),
+        ('"brightest:edges"', "has no 'edges'"),
+        ('{ component = "brightest:edge", parameters = { row = 5 } }', "row"),
+    ],
+)
+def test_a_fallback_that_is_none_is_a_problem_of_the_file(
+    file: Path, fallback: str, word: str
+) -> None:
+    file.write_text(FILE + f"fallback = {fallback}\n", encoding="utf-8")
+    (found,) = problems_of(file, offline=True)
+    assert found.where.startswith("pipeline.fallback")
+    assert word in found.what

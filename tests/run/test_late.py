@@ -95,7 +95,8 @@ def test_a_fallback_is_asked_and_sees_why(
     asked: list[LateMask] = []
 
     def fallback(what: LateMask) -> Any:
-        asked.append(what)
+        if what.reason != late.REHEARSAL:
+            asked.append(what)
         mask = np.zeros(what.shape, bool)
         mask[:10] = True
         return mask
@@ -119,7 +120,9 @@ def test_a_fallback_that_fails_fires_nothing(
     monkeypatch.setattr(late, "FALLBACK_DEADLINE_S", 0.1)
     gate = threading.Event()
 
-    def fallback(_: LateMask) -> Any:
+    def fallback(what: LateMask) -> Any:
+        if what.reason == late.REHEARSAL:
+            return None
         if trouble == "raises":
             raise ZeroDivisionError
         if trouble == "hangs":
@@ -129,6 +132,33 @@ def test_a_fallback_that_fails_fires_nothing(
     assert 2 not in run_it(microscope, sink, fallback=fallback)
     gate.set()
     assert "fallback" in [e["stage"] for e in sink.kinds("error")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "severity", "word"),
+    [
+        (lambda: np.ones((3, 3), bool), "error", "(3, 3)"),
+        (lambda: 1 / 0, "warning", "ZeroDivisionError"),
+        (lambda: True, "", ""),
+    ],
+)
+def test_a_fallback_is_tried_before_the_run(
+    answer: Any, severity: str, word: str, microscope: CannedMicroscope
+) -> None:
+    asked = []
+
+    def fallback(what: LateMask) -> Any:
+        asked.append((what.channel, what.reason, what.shape))
+        return answer()
+
+    made = ImageProcessingPipeline(
+        segment_discs, stimulator=light_one, fallback=fallback
+    )
+    found = Controller(microscope, made).validate_events(disc_sequence(2, 1))
+    assert asked == [("CyanStim", late.REHEARSAL, SHAPE)]
+    told = [(p.where, p.severity) for p in found]
+    assert told == ([("pipeline/fallback", severity)] if severity else [])
+    assert all(word in p.what for p in found)
 
 
 def test_a_fallback_that_is_no_function_is_refused() -> None:

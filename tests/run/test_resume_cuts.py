@@ -114,7 +114,7 @@ def test_a_state_waits_for_what_a_frame_without_one_gave(tmp_path: Path) -> None
             super().store_state(fov, {"stored": set(self.labels), **state})
 
     sink = Slow(tmp_path)
-    recorder = Recorder(sink, RunClock(), lambda _: pytest.fail())
+    recorder = Recorder(sink, RunClock(), lambda error: pytest.fail(str(error)))
     recorder.labels("nuclei", 0, 1, labels)
     recorder.state(0, 1, None)
     recorder.state(0, 2, {"n": 2})

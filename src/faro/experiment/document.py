@@ -146,6 +146,9 @@ class PipelinePart(Schema):
         Instead, what decides on each stimulation channel, by the name of its preset.
     reference_features
         What is measured of reference frames; all rows of a track get the value.
+    fallback
+        What is asked for light where a mask is late or failed; none for what
+        ``limits.late_mask`` says.
     z
         What is analysed of several planes: "max", "mean", "middle", or an index.
     """
@@ -158,6 +161,7 @@ class PipelinePart(Schema):
     stimulator: AnyComponent | None = None
     stimulators: dict[str, AnyComponent] = Field(default_factory=dict)
     reference_features: tuple[AnyComponent, ...] = ()
+    fallback: AnyComponent | None = None
     z: PlaneChoice = "max"
 
 

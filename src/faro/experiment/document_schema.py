@@ -92,7 +92,8 @@ def _point_to(schema: dict[str, Any], definitions: Mapping[str, Any]) -> None:
     for several in ("features", "reference_features"):
         pipeline[several] = _list_of(_ref("ComponentOrName"))
     pipeline["tracker"] = _ref("ComponentOrName")
-    pipeline["stimulator"] = {"anyOf": [_ref("ComponentOrName"), nothing]}
+    for name in ("stimulator", "fallback"):
+        pipeline[name] = {"anyOf": [_ref("ComponentOrName"), nothing]}
     named = {"type": "object", "additionalProperties": _ref("ComponentOrName")}
     pipeline["stimulators"] = named
     groups = {"type": "object", "additionalProperties": _ref("Treatment")}

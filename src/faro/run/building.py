@@ -20,6 +20,7 @@ from faro.experiment.document_values import place_of
 from faro.microscope.abstract import AbstractMicroscope
 from faro.microscope.host import host
 from faro.run.components import (
+    FALLBACK,
     FEATURES,
     SEGMENTER,
     STIMULATOR,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 MAY_BE_ZERO = frozenset({"max_failures_in_a_row", "max_missing_in_a_row", "settle_s"})
 MEASURES = ("features", "reference_features")
 LISTS = {"segmenters": SEGMENTER, **dict.fromkeys(MEASURES, FEATURES)}
-SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR}
+SINGLE = {"tracker": TRACKER, "stimulator": STIMULATOR, "fallback": FALLBACK}
 LIGHTS = "stimulators"
 
 
@@ -178,9 +179,8 @@ class PipelineMaker:
             return None
         methods = self._methods(part)
         tracker: Any = self.made["tracker"].component
-        stimulator: Any = None
-        if part.stimulator is not None:
-            stimulator = self.made["stimulator"].component
+        stimulator: Any = self._component("stimulator")
+        fallback: Any = self._component("fallback")
         lights: Any = {
             name: self.made[f"{LIGHTS}.{name}"].component for name in part.stimulators
         }
@@ -190,6 +190,7 @@ class PipelineMaker:
                 methods,
                 tracker=tracker,
                 stimulator=stimulator,
+                fallback=fallback,
                 z=part.z,
                 stimulators=lights,
                 **measured,
@@ -202,7 +203,7 @@ class PipelineMaker:
 
     def resolved(self, part: PipelinePart) -> PipelinePart:
         """Return what the file says, with import paths and all parameters."""
-        stimulator = part.stimulator
+        stimulator, fallback = part.stimulator, part.fallback
         return PipelinePart(
             segmenters=tuple(
                 self._said(f"segmenters[{i}]", s.replace(name=label_name(s, i)))
@@ -216,6 +217,7 @@ class PipelineMaker:
                 name: self._said(f"{LIGHTS}.{name}", light)
                 for name, light in part.stimulators.items()
             },
+            fallback=fallback and self._said("fallback", fallback),
             z=part.z,
         )
 
@@ -250,6 +252,11 @@ class PipelineMaker:
         """Return what the file says of the extractors of a list."""
         said = enumerate(getattr(part, name))
         return tuple(self._said(f"{name}[{i}]", words) for i, words in said)
+
+    def _component(self, place: str) -> object:
+        """Return what was made at a place of the pipeline, None for nothing."""
+        made = self.made.get(place)
+        return None if made is None else made.component
 
     def _said(self, place: str, part: Any) -> Any:
         made = self.made[place]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
+from inspect import isroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ SEGMENTER = Kind("segmenter", "segment", analysis, 1)
 FEATURES = Kind("feature extractor", "features", analysis, 2)
 TRACKER = Kind("tracker", "update", analysis, 2)
 STIMULATOR = Kind("stimulator", "stimulate", stimulation, 1)
+FALLBACK = Kind("fallback", "__call__", stimulation, 1)
 CONTROLLER = Kind("controller", "step", control, 2)
 REFERENCE = Kind("set-point", "at", control, 3)
 PARTS = {"controller": CONTROLLER, "reference": REFERENCE}
@@ -110,8 +112,7 @@ def names_of(kind: Kind) -> dict[str, str]:
         found[entry.name] = entry.value
     for name in kind.room.__all__:
         value = getattr(kind.room, name)
-        method = getattr(value, kind.method, None)
-        if isinstance(value, type) and callable(method):
+        if isinstance(value, type) and _has_method(value, kind):
             found[name] = f"{kind.room.__name__}:{name}"
     return found
 
@@ -147,6 +148,12 @@ def look_up(
         remedy = f"{nearest(name, known)} Or give module:Name."
         return Problem(place.where, what, remedy)
     return _imported(value, place)
+
+
+def _has_method(target: type, kind: Kind) -> bool:
+    """Return whether objects of a class are components of a kind."""
+    own = any(kind.method in vars(base) for base in target.__mro__)
+    return own and callable(getattr(target, kind.method))
 
 
 def _spelling(name: str) -> str:
@@ -224,9 +231,9 @@ def make(
     inner = place.inside("parameters")
     parts, problems = _nested(kind, given, inner)
     by_type = isinstance(target, type)
-    if by_type and not callable(getattr(target, kind.method, None)):
+    if isinstance(target, type) and not _has_method(target, kind):
         return [_wrong_kind(kind, path, place)]
-    if not by_type and callable(getattr(target, kind.method, None)):
+    if not (by_type or isroutine(target)) and _has_method(type(target), kind):
         if given:
             what = f"{path} is an object that is made already; it takes no parameters."
             return [Problem(inner.where, what, "Leave them out, or name its class.")]

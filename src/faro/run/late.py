@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WhenLate: TypeAlias = Literal["skip", "previous", "blank"]
 FALLBACK_DEADLINE_S = 1.0
 """How long a fallback may take; the camera waits for it."""
+REHEARSAL = "this is a rehearsal"
+"""The reason that a fallback hears when it is tried before a run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,17 @@ class LateMask:
 
 
 Fallback: TypeAlias = "Callable[[LateMask], object]"
+
+
+def answer_of(fallback: Fallback, late: LateMask) -> Stimulus | None:
+    """Return the checked answer of a fallback.
+
+    Raises
+    ------
+    ContractError
+        If it is none.
+    """
+    return stimulus_from(fallback(late), late.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +127,7 @@ class Substitutes:
 
         def ask() -> None:
             try:
-                answers.append(stimulus_from(fallback(late), late.shape))
+                answers.append(answer_of(fallback, late))
             except Exception as error:  # noqa: BLE001  a plug-in may raise anything
                 errors.append(error)
 

@@ -24,6 +24,7 @@ from faro.run.answers import columns_of, lights_of
 from faro.run.deciders import stim_channels_of
 from faro.run.frozen import frozen, thawed
 from faro.run.remembered import keeps_state
+from faro.run.late import REHEARSAL, LateMask, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from faro.model.frame import PixelArray
     from faro.protocols import FeatureExtractor
     from faro.run.deciders import Decider
+    from faro.run.late import Fallback
     from faro.run.pipeline import ImageProcessingPipeline
 
 logger = logging.getLogger(__name__)
@@ -184,6 +186,8 @@ class _Trial:
         self._measure(early, cells)
         for decider in self.pipeline.deciders if self.lit else ():
             self._decide(decider, cells)
+        if self.pipeline.fallback is not None and self.lit:
+            self._stand_in(self.pipeline.fallback)
         self._measure(late, cells)
         self._refer(cells)
 
@@ -232,6 +236,18 @@ class _Trial:
                 before = len(self.problems)
                 context = self._context(mine, cells, event, channels)
                 self._tried(decider.where, partial(lights_of, mine, context))
+                if len(self.problems) > before:
+                    return
+
+    def _stand_in(self, fallback: Fallback) -> None:
+        """Ask the fallback for every channel, until something is wrong."""
+        mine, pixels = _copied(fallback), self.stack.pixels
+        shape, before = (pixels.shape[-2], pixels.shape[-1]), len(self.problems)
+        for event in self.lit if mine is not None else ():
+            for channel in event.stim_channels:
+                why = event.timestep, REHEARSAL
+                late = LateMask(0, *why, shape, None, channel.config)
+                self._tried("pipeline/fallback", partial(answer_of, mine, late))
                 if len(self.problems) > before:
                     return
 

@@ -151,6 +151,7 @@ def _as_words(described: Mapping[str, Any]) -> dict[str, Any]:
         "tracker": described["tracker"],
         "stimulator": described["stimulator"],
         "stimulators": described.get("stimulators") or None,
+        "fallback": described.get("fallback"),
         "z": described["z"],
     }
     return {name: value for name, value in words.items() if value is not None}
