@@ -44,7 +44,7 @@ from faro.analysis.segmentation import (
 from faro.analysis.shapes import PositionFeatures, RegionFeatures, ShapeFeatures
 from faro.analysis.statistics import hedges_g, permutation_test
 from faro.analysis.tracking import StreamingTracker, TrackEvents
-from faro.analysis.worker import InWorkerProcess, WorkerError
+from faro.analysis.worker import InWorkerProcess, WorkerError, WorkerProcesses
 
 __all__ = [
     "BinarySegmenter",
@@ -82,6 +82,7 @@ __all__ = [
     "TrackpyTracker",
     "UnknownFeatureError",
     "WorkerError",
+    "WorkerProcesses",
     "as_feature_extractor",
     "as_segmenter",
     "background_level",

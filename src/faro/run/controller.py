@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -12,22 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from faro.analysis import warm_up
 from faro.errors import RefusedError
 from faro.experiment import RTMSequence
-from faro.run.enter_key import enter_resumes
+from faro.run.apart import in_processes
 from faro.run.growing import GrowingPlan
 from faro.run.handle import RunHandle
 from faro.run.limits import RunLimits
 from faro.run.one_run import RunParts
 from faro.run.open_run import OpenRun, warned
 from faro.run.past import past_of
+from faro.run.phases import RunPhases
 from faro.run.preflight import preflight
-from faro.run.progress import ProgressLine
 from faro.run.reopened import check_writer, reopened, summary_of
 from faro.run.state import RunState
-from faro.run.verbs import UNDER_WAY, RunVerbs
+from faro.run.verbs import UNDER_WAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Mapping
 
     from faro.errors import Problem
     from faro.experiment import RTMEvent
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Controller(RunVerbs):
+class Controller(RunPhases):
     """Runs feedback experiments on one microscope.
 
     Parameters
@@ -58,6 +56,11 @@ class Controller(RunVerbs):
     times
         How long the steps take, to warn where the schedule cannot be kept; None counts
         the exposures only.
+
+    Raises
+    ------
+    RefusedError
+        If segmenters are to run in processes and cannot; with all of them.
 
     Attributes
     ----------
@@ -76,10 +79,8 @@ class Controller(RunVerbs):
     ) -> None:
         super().__init__()
         self._times = times
-        self._mic, self._pipeline, self._writer = mic, pipeline, writer
-        self._limits = limits or RunLimits()
-        self._open: OpenRun | None = None
-        self._summary: RunSummary | None = None
+        self._mic, self._writer, self._limits = mic, writer, limits or RunLimits()
+        self._pipeline = pipeline and in_processes(pipeline, self._limits)
         self._extending = threading.Lock()
 
     def validate_events(
@@ -347,51 +348,3 @@ class Controller(RunVerbs):
         with self._lock:
             self._open, self._run, self._summary = opened, opened.run, None
         return opened
-
-    def _phase(
-        self,
-        opened: OpenRun,
-        carry_out: Callable[[], RunSummary],
-        *,
-        show: bool,
-        enter: bool = True,
-    ) -> RunSummary:
-        """Carry out one phase; the run is open or closed afterwards.
-
-        With ``enter``, Enter in the terminal ends a pause.
-        """
-        events = opened.run.plan.events
-        with ExitStack() as stack:
-            stack.enter_context(self._progress(events, show=show))
-            if enter:
-                stack.enter_context(enter_resumes(opened.run.gate, self.notices))
-            try:
-                summary = carry_out()
-            except BaseException:
-                self._closed(opened)
-                raise
-        self._summary = summary
-        if opened.run.finished:
-            self._closed(opened)
-        else:
-            self._state.move(RunState.OPEN)
-        return summary
-
-    def _closed(self, opened: OpenRun) -> None:
-        """Note that nothing follows."""
-        opened.close()
-        self._open = None
-        self._ended()
-
-    def _ended(self) -> None:
-        self._state.try_move(RunState.FINISHING)
-        self._state.move(RunState.IDLE)
-
-    def _progress(
-        self, events: tuple[RTMEvent, ...], *, show: bool
-    ) -> AbstractContextManager[object]:
-        if not show:
-            return nullcontext()
-        timesteps = len({event.timestep for event in events})
-        n_events, analysed = len(events), self._pipeline is not None
-        return ProgressLine(self.notices, n_events, timesteps, analysed=analysed)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from faro.policies import DoseCeiling, DoseRules
 from faro.run.late import WhenLate  # noqa: TC001  read when a file gives limits
 from faro.run.writing import WhenSlow, WritingPolicy
+
+WhereWorked: TypeAlias = Literal["threads", "processes"]
+"""Where segmentation runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,13 @@ class RunLimits:
         it is resumed. 0: it is never paused.
     drain_deadline_s
         How long the end of a run waits for analysis and for writing.
+    workers
+        Where segmentation runs: ``"threads"``, or ``"processes"``, over shared memory,
+        ``n_workers`` of them and a spare one. A process that is killed costs nothing,
+        one that hangs the frame that it has. Models on a GPU, and those that run in a
+        process by themselves, have one.
     n_workers
-        Threads that analyse.
+        Threads that analyse, each with a process of its own if asked for.
     max_in_flight
         Stacks between camera and table; more block the camera.
     fov_share
@@ -67,6 +75,7 @@ class RunLimits:
     max_failures_in_a_row: int = 0
     max_missing_in_a_row: int = 3
     drain_deadline_s: float = 120.0
+    workers: WhereWorked = "threads"
     n_workers: int = 2
     max_in_flight: int = 64
     fov_share: float = 0.75

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from faro.analysis import (
-    InWorkerProcess,
     LocalThresholdSegmenter,
     SegmentationMethod,
     StreamingTracker,
+    WorkerProcesses,
     as_feature_extractor,
 )
 from faro.errors import Problem, RefusedError
 from faro.model.frame import PROJECTIONS
 from faro.protocols import Waits, columns_needed, waits_for
+from faro.run.apart import apart
 from faro.run.deciders import deciders_from
 from faro.run.mask_labels import mask_labels
 
@@ -203,7 +203,7 @@ def _methods(
     for index, item in enumerate(given):
         where = f"pipeline/segmenters/{index}"
         try:
-            method = _apart(_as_method(item, index))
+            method = apart(_as_method(item, index))
         except TypeError as error:
             problems.append(_not_a_component(where, error))
             continue
@@ -243,15 +243,6 @@ def _as_method(item: object, index: int) -> SegmentationMethod:
     return SegmentationMethod(name, segmenter)
 
 
-def _apart(method: SegmentationMethod) -> SegmentationMethod:
-    """Return a segmenter that asks for a worker process in one."""
-    if not getattr(method.segmenter, "in_worker", False):
-        return method
-    n_threads = getattr(method.segmenter, "n_threads", 1)
-    worker = InWorkerProcess(method.segmenter, n_threads=n_threads)
-    return replace(method, segmenter=worker)
-
-
 def _extractors(
     given: Sequence[object], problems: list[Problem], where: str = "features"
 ) -> Iterable[FeatureExtractor]:
@@ -270,6 +261,8 @@ def _not_a_component(where: str, error: Exception) -> Problem:
 
 def _described(component: object) -> dict[str, Any]:
     """Return what a component says of itself, or its path and plain parameters."""
+    if isinstance(component, WorkerProcesses):
+        component = component.segmenter
     says = getattr(component, "describe", None)
     if callable(says) and not isinstance(component, type):
         told: dict[str, Any] = says()

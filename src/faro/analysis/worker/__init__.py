@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faro.analysis.worker.pool import WorkerProcesses
 from faro.analysis.worker.process import WorkerError
 from faro.analysis.worker.segmenter import InWorkerProcess
 from faro.analysis.worker.spec import NotMovableError, SegmenterSpec, spec_of
@@ -11,5 +12,6 @@ __all__ = [
     "NotMovableError",
     "SegmenterSpec",
     "WorkerError",
+    "WorkerProcesses",
     "spec_of",
 ]

@@ -50,18 +50,30 @@ class Planes:
     """The image that a worker reads and the labels that it writes."""
 
     def __init__(self) -> None:
-        self._pixels, self._labels = Block(), Block()
+        self._pixels, self._labels, self._seeds = Block(), Block(), Block()
 
-    def put(self, pixels: PixelArray) -> dict[str, Any]:
-        """Copy ``pixels`` (Y, X) or (C, Y, X) in; return where all lies, JSON-able."""
+    def put(self, pixels: PixelArray, seeds: Labels | None = None) -> dict[str, Any]:
+        """Copy an image and what it starts from in; return where all lies, JSON-able.
+
+        Parameters
+        ----------
+        pixels
+            (Y, X) or (C, Y, X).
+        seeds
+            (Y, X) int32, None for none.
+        """
         np.copyto(self._pixels.array(pixels.shape, pixels.dtype), pixels)
         self._labels.array(pixels.shape[-2:], np.int32)
-        return {
+        where: dict[str, Any] = {
             "pixels": self._pixels.name,
             "labels": self._labels.name,
             "shape": list(pixels.shape),
             "dtype": str(pixels.dtype),
         }
+        if seeds is not None:
+            np.copyto(self._seeds.array(seeds.shape, np.int32), seeds)
+            where["seeds"] = self._seeds.name
+        return where
 
     def taken(self, shape: tuple[int, ...]) -> Labels:
         """Return a copy of the labels (Y, X) int32."""
@@ -69,8 +81,8 @@ class Planes:
 
     def close(self) -> None:
         """Give the memory back. Safe to call twice."""
-        self._pixels.close()
-        self._labels.close()
+        for block in (self._pixels, self._labels, self._seeds):
+            block.close()
 
 
 class OpenedBlocks:

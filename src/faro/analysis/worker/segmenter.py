@@ -53,6 +53,11 @@ class InWorkerProcess:
     n_threads
         Threads of OpenMP, OpenBLAS, MKL and OpenCV in the worker.
 
+    Attributes
+    ----------
+    n_tries
+        How many workers may die of one image.
+
     Raises
     ------
     NotMovableError
@@ -74,7 +79,7 @@ class InWorkerProcess:
         described = None if named else getattr(segmenter, "describe", None)
         self._inner: Callable[[], dict[str, Any]] | None = described
         self.deadline_s, self.start_deadline_s = deadline_s, start_deadline_s
-        self.spare, self.n_threads = spare, n_threads
+        self.spare, self.n_threads, self.n_tries = spare, n_threads, _TRIES
         self._sys_path = tuple(sys.path)
         self._shape: tuple[int, ...] = _SHAPE
         self._turn = threading.Lock()
@@ -82,6 +87,11 @@ class InWorkerProcess:
         self._workers: list[WorkerProcess] = []
         self._started_once = False
         self._finalizer = weakref.finalize(self, _end_all, self._workers, self._planes)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker waits for an image, with its segmenter made."""
+        return any(worker.ready and worker.alive for worker in list(self._workers))
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -113,12 +123,19 @@ class InWorkerProcess:
         """
         with self._turn:
             self._shape = image_shape
-            self._ready_worker(time.monotonic() + self.deadline_s)
+            self._ready_worker(time.monotonic() + self.start_deadline_s)
 
-    def segment(self, pixels: PixelArray, /) -> Labels:
+    def segment(self, pixels: PixelArray, seeds: Labels | None = None, /) -> Labels:
         """Return labels (Y, X) int32 of ``pixels`` (Y, X) or (C, Y, X); any thread.
 
         One image at a time; the deadline runs from when it is its turn.
+
+        Parameters
+        ----------
+        pixels
+            The image.
+        seeds
+            (Y, X) int32, for a segmenter that starts from labels.
 
         Raises
         ------
@@ -133,8 +150,8 @@ class InWorkerProcess:
             if not self._started_once:
                 self._ready_worker(ends_s)
                 ends_s = time.monotonic() + self.deadline_s
-            where = self._planes.put(pixels)
-            for last in (False,) * (_TRIES - 1) + (True,):
+            where = self._planes.put(pixels, seeds)
+            for last in (False,) * (self.n_tries - 1) + (True,):
                 worker = self._ready_worker(ends_s)
                 try:
                     worker.segment(where, ends_s - time.monotonic())

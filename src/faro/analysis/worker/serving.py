@@ -113,13 +113,17 @@ class _Server:
             warm_up(tuple(request["shape"]))
 
     def _segment(self, request: dict[str, Any]) -> None:
-        assert self.segmenter is not None
         shape = tuple(request["shape"])
-        names = request["pixels"], request["labels"]
+        names = [request[k] for k in ("pixels", "labels", "seeds") if k in request]
         pixels = _read_only(self.blocks.array(names[0], shape, request["dtype"]))
         place: Labels = self.blocks.array(names[1], shape[-2:], "int32")  # type: ignore[assignment]  # as asked for
+        seeds = [
+            _read_only(self.blocks.array(name, shape[-2:], "int32"))
+            for name in names[2:]
+        ]
         self.blocks.keep(*names)
-        labels = self.segmenter.segment(pixels)
+        segmenter: Any = self.segmenter
+        labels = segmenter.segment(pixels, *seeds)
         np.copyto(place, normalise_labels(labels, (shape[-2], shape[-1]), self.name))
 
 

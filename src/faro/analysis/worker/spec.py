@@ -6,10 +6,12 @@ import json
 import re
 import sys
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from importlib import import_module
+from inspect import isroutine
 from typing import TYPE_CHECKING, Any
 
-from faro.analysis.method import as_segmenter
+from faro.analysis.method import FunctionSegmenter, as_segmenter
 from faro.errors import ContractError, FaroError
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ class SegmenterSpec:
         found = self.target()
         if isinstance(found, type):
             return as_segmenter(found(**self.parameters))
+        if isroutine(found):
+            given = dict(self.parameters)
+            return as_segmenter(partial(found, **given) if given else found)
         if self.parameters:
             problem = f"{self.path} is made already; it takes no {[*self.parameters]}."
             raise ContractError(problem, remedy="Leave the parameters out.")
@@ -87,7 +92,7 @@ def spec_of(
     segmenter
         ``"module:Name"``, a class, a function of a module, or a dataclass instance.
     parameters
-        For a class.
+        For a class or a function.
 
     Raises
     ------
@@ -105,11 +110,14 @@ def spec_of(
             problem = f"{segmenter!r} does not name a segmenter."
             raise NotMovableError(problem, remedy="Write 'package.module:Name'.")
         return SegmenterSpec(segmenter, _plain(segmenter, given))
-    target = segmenter
-    if is_dataclass(segmenter) and not isinstance(segmenter, type):
-        target = type(segmenter)
-        own = {f.name: getattr(segmenter, f.name) for f in fields(segmenter) if f.init}
-        given = own | given
+    target: Any = segmenter
+    if isinstance(segmenter, FunctionSegmenter):
+        target = segmenter.function
+    if isinstance(target, partial) and not target.args:
+        target, given = target.func, {**target.keywords, **given}
+    if is_dataclass(target) and not isinstance(target, type):
+        own = {f.name: getattr(target, f.name) for f in fields(target) if f.init}
+        target, given = type(target), own | given
     path = _import_path(target)
     return SegmenterSpec(path, _plain(path, given))
 
