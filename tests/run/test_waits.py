@@ -19,7 +19,7 @@ from faro.microscope.host import host
 from faro.microscope.simulated import SimulatedMicroscope
 from faro.run import Controller, RunState
 from faro.run.clock import RunClock
-from faro.run.gate import CLOCK_POLICY, Gate, shift_by
+from faro.run.gate import CLOCK_POLICY, ClockPolicy, Gate, shift_by
 from faro.run.notices import Notices
 from faro.run.recorder import Recorder
 from faro.run.state import StateMachine
@@ -168,6 +168,32 @@ def test_a_pause_that_was_asked_for_can_be_taken_back(gate: Gate) -> None:
     gate.pause()
     gate.resume()
     assert gate.enter(event)
+
+
+@pytest.mark.parametrize("policy", ["shift", "keep"])
+def test_a_pause_moves_the_schedule_as_its_clock_policy_says(
+    sink: MemorySink, policy: ClockPolicy
+) -> None:
+    clock = RunClock()
+    clock.start()
+    recorder = Recorder(sink, clock, lambda _: None)
+
+    def soon(_: str) -> None:
+        threading.Timer(0.02, held.resume).start()
+
+    held = Gate(clock, recorder, Notices(), StateMachine(), soon)
+    first, second = plan(
+        RTMEvent(index={"t": t, "p": 0}, channels=["A"]) for t in range(2)
+    )
+    held.pause("Look.", policy)
+    assert held.enter(first)
+    moved_s = held.shift_s
+    assert (moved_s > 0) == (policy == "shift")
+    held.pause()
+    assert held.enter(second)
+    assert held.shift_s > moved_s
+    told = [line["clock"] for line in sink.kinds("resumed")]
+    assert told == [policy, "shift"]
 
 
 @pytest.mark.parametrize("wait", ["start_at", "pause_before"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from faro.microscope import AbstractMicroscope
     from faro.protocols import StimulationContext
     from faro.run import RunSummary
-    from faro.run.past import ClockPolicy
+    from faro.run.gate import ClockPolicy
     from faro.storage import Run
 
 NAME = "faro demo"

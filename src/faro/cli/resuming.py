@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from faro.run.past import ClockPolicy
+    from faro.run.gate import ClockPolicy
 
 
 def run_resume(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from faro.experiment.document import StepTimes
     from faro.model import RunNeeds
     from faro.protocols import Microscope, Sink
-    from faro.run.past import ClockPolicy
+    from faro.run.gate import ClockPolicy
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.summary import RunSummary
 

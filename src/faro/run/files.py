@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from faro.experiment import RTMEvent
     from faro.microscope.abstract import AbstractMicroscope
+    from faro.run.gate import ClockPolicy
     from faro.run.limits import RunLimits
-    from faro.run.past import ClockPolicy
     from faro.run.pipeline import ImageProcessingPipeline
     from faro.run.summary import RunSummary
 

@@ -1,8 +1,9 @@
 """The gate before every FOV-timepoint: due times, times of day, and people.
 
 What a run waits for beyond its schedule moves the schedule: the clock policy is
-``"shift"``. A wait begins when what comes before is done. If it is over before the
-planned start of what follows, nothing moves; else all later starts move by as much.
+``"shift"``, unless a pause is asked for with ``"keep"``. A wait begins when what comes
+before is done. If it is over before the planned start of what follows, nothing moves;
+else all later starts move by as much.
 The microscope is dark meanwhile. Where the clock restarts (``reset_event_timer``),
 what is late moves all later starts too.
 """
@@ -14,7 +15,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import isinf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from faro.errors import RunStateError
 from faro.experiment.waiting import moment, wait_of
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CLOCK_POLICY: Final = "shift"
+ClockPolicy: TypeAlias = Literal["shift", "keep"]
+"""What the time in which nothing was taken does to the schedule."""
+CLOCK_POLICY: Final[ClockPolicy] = "shift"
 """What a wait does to the schedule; it is in ``run.json`` and in the journal."""
 BY_HAND: Final = "paused by the user"
 LOOK_S: Final = 0.5
@@ -80,7 +83,7 @@ class Gate:
         self._state, self._go_dark, self._lacking = state, go_dark, lacking
         self._changed = threading.Condition()
         self._closed = False
-        self._asked = ""
+        self._asked, self._keeps_clock = "", False
         self.halted = False
         self._doing = ""
         self._latest: datetime | None = None
@@ -98,10 +101,13 @@ class Gate:
             self._closed = True
             self._changed.notify_all()
 
-    def pause(self, what_to_do: str = BY_HAND) -> None:
+    def pause(
+        self, what_to_do: str = BY_HAND, clock: ClockPolicy = CLOCK_POLICY
+    ) -> None:
         """Let nothing through until `resume`; one exposure may still be under way."""
         with self._changed:
-            self._asked = self._asked or what_to_do
+            if not self._asked:
+                self._asked, self._keeps_clock = what_to_do, clock == "keep"
             self._changed.notify_all()
 
     def halt(self, what_to_do: str) -> None:
@@ -197,8 +203,8 @@ class Gate:
         with self._changed:
             asked = self._asked
         if asked and not self._closed:
-            doing = f"paused: {asked}"
-            with self._hold(event, RunState.PAUSED, doing):
+            doing, keep = f"paused: {asked}", self._keeps_clock
+            with self._hold(event, RunState.PAUSED, doing, "keep" if keep else "shift"):
                 self._notices.tell(self._notices.paused.emit, asked)
                 self._note("paused", event, reason=asked)
                 with self._changed:
@@ -224,7 +230,13 @@ class Gate:
         self._recorder.note(kind, **place, planned_s=event.planned_s, **facts)
 
     @contextmanager
-    def _hold(self, event: PlannedEvent, state: RunState, doing: str) -> Iterator[None]:
+    def _hold(
+        self,
+        event: PlannedEvent,
+        state: RunState,
+        doing: str,
+        clock: ClockPolicy = CLOCK_POLICY,
+    ) -> Iterator[None]:
         """Be dark inside the block; then move the schedule if it took too long."""
         begun_s = self._clock.now_s()
         self._doing = doing
@@ -239,9 +251,10 @@ class Gate:
             return
         now_s = self._clock.now_s()
         waited_s = now_s - begun_s
-        self.shift_s += shift_by(event.planned_s + self.shift_s, begun_s, now_s)
+        if clock == "shift":
+            self.shift_s += shift_by(event.planned_s + self.shift_s, begun_s, now_s)
         self._state.try_move(RunState.RUNNING)
-        moved = {"shift_s": self.shift_s, "clock": CLOCK_POLICY}
+        moved = {"shift_s": self.shift_s, "clock": clock}
         self._note("resumed", event, waited_s=waited_s, **moved)
         self._notices.tell(self._notices.resumed.emit, waited_s)
 

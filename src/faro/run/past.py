@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
     from faro.experiment import PlannedEvent
     from faro.model import Stack
+    from faro.run.gate import ClockPolicy
     from faro.run.so_far import Line, SoFar
     from faro.storage import Run
-
-ClockPolicy: TypeAlias = Literal["shift", "keep"]
-"""What the time in which nobody ran does to the schedule."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from faro.errors import RunStateError
-from faro.run.gate import BY_HAND
+from faro.run.gate import BY_HAND, CLOCK_POLICY
 from faro.run.notices import Notices
 from faro.run.state import RunState, StateMachine
 
 if TYPE_CHECKING:
+    from faro.run.gate import ClockPolicy
     from faro.run.jobs import BackgroundError
     from faro.run.one_run import OneRun
 
@@ -65,23 +66,28 @@ class RunVerbs:
             raise self._nothing(verb="stop")
         run.stop("stopped by the user")
 
-    def pause(self, what_to_do: str = BY_HAND) -> None:
+    def pause(
+        self, what_to_do: str = BY_HAND, clock: ClockPolicy = CLOCK_POLICY
+    ) -> None:
         """Let the run wait, dark, before the next position; any thread.
 
-        What is under way is finished. All later starts are moved by what the pause
-        takes beyond the planned start of what follows.
+        What is under way is finished.
 
         Parameters
         ----------
         what_to_do
             For the person who is waited for.
+        clock
+            ``"shift"``: all later starts are moved by what the pause takes beyond the
+            planned start of what follows. ``"keep"``: they stay, and what is overdue is
+            done at once.
 
         Raises
         ------
         RunStateError
             If nothing runs.
         """
-        self._running("pause").gate.pause(what_to_do)
+        self._running("pause").gate.pause(what_to_do, clock)
 
     def resume(self) -> None:
         """Go on with a run that is paused, or about to be; any thread.
