@@ -74,3 +74,11 @@ def test_a_decision_for_every_channel_holds_where_there_is_no_other() -> None:
     assert not board.publish(Decision(0, 3, Stimulus(), channel="Red"))
     found = [board.wait(0, 3, name, 0.0) for name in ("Cyan", "Red")]
     assert [d.reason for d in found if d] == ["ok", "given up"]
+
+
+def test_a_decision_that_stands_is_told_once_when_it_is_known() -> None:
+    told: list[bool] = []
+    board = DecisionBoard(lambda: told.append(board.knows(0, 0, ["Cyan"])))
+    for reason in ("ok", "late"):
+        board.publish(Decision(0, 0, None, reason, 0.0, channel="Cyan"))
+    assert told == [True]

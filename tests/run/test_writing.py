@@ -191,6 +191,22 @@ def test_pixels_wait_for_the_mask_and_let_others_pass(told: Told) -> None:
     assert done == ["table", "pixels", "labels of it"]
 
 
+def test_pixels_are_written_as_soon_as_the_mask_is_said_to_be_there(
+    told: Told,
+) -> None:
+    writer, decided, done = WriterThreads(told.events), threading.Event(), []
+    writer.put(
+        WritingJob(1, lambda: done.append(time.monotonic()), "a", decided.is_set)
+    )
+    decided_s = time.monotonic()
+    decided.set()
+    writer.look_again()
+    while not done:
+        time.sleep(0.001)
+    assert done[0] - decided_s < HOLD_S
+    assert writer.close(30.0)
+
+
 @pytest.mark.parametrize("n_bytes", [60, 1])
 def test_pixels_do_not_wait_when_the_queue_is_full_or_too_long(
     told: Told, n_bytes: int

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from faro.model import Decision
 
@@ -20,9 +20,15 @@ class DecisionBoard:
     """Decisions by frame and channel. Thread-safe.
 
     Waiting has a deadline and can be ended.
+
+    Parameters
+    ----------
+    on_decision
+        Called after each decision that stands, on the thread that published it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_decision: Callable[[], None] | None = None) -> None:
+        self._on_decision = on_decision
         self._changed = threading.Condition()
         self._decisions: dict[int, dict[int, dict[str, Decision]]] = {}
         self._closed = False
@@ -41,7 +47,9 @@ class DecisionBoard:
             while len(of_fov) > KEPT_PER_FOV:
                 del of_fov[min(of_fov)]
             self._changed.notify_all()
-            return True
+        if self._on_decision is not None:
+            self._on_decision()
+        return True
 
     def knows(self, fov: int, timestep: int, channels: Iterable[str]) -> bool:
         """Return whether the decisions for a frame are there for all ``channels``."""

@@ -98,7 +98,7 @@ class OneRun:
         notices, microscope = parts.notices, parts.microscope
         self._microscope, self._limits, self._sink = microscope, limits, sink
         self._pipeline, self._notices, self._state = pipeline, notices, parts.state
-        self._clock, self._board = RunClock(), DecisionBoard()
+        self._clock = RunClock()
         self.plan, self._pixel_size_um = plan, pixel_size_um
         self._stop_reason, self._begun, self.finished = "", False, False
         self._feed: EventFeed | None = None
@@ -107,6 +107,7 @@ class OneRun:
         self.recorder = Recorder(
             sink, self._clock, self._storage_failed, limits.writing, self._undecided
         )
+        self._board = DecisionBoard(self.recorder.look_again)
         known = self.recorder, self._clock, microscope.facts()
         self._meter = new_meter(limits.dose, *known, plan.events, past)
         self._room = None if sink is None else self._new_room(sink)

@@ -185,6 +185,10 @@ class Recorder:
                 return False
             return self._written.wait_for(lambda: not behind(), timeout_s)
 
+    def look_again(self) -> None:
+        """Begin to write pixels that waited for a decision which is there now."""
+        self._writer.look_again()
+
     def labels(
         self, name: str, fov: int, timestep: int, labels: npt.NDArray[np.integer[Any]]
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -23,8 +24,6 @@ N_THREADS: Final = 4
 """Some compress while the others wait for the device."""
 HOLD_S: Final = 1.0
 """Longest time that pixels wait for the decision on their frame."""
-LOOK_S: Final = 0.005
-"""How often is looked whether the decision is there."""
 BUSY, CALM = 0.5, 0.25
 """Parts of the bound: above the first stacks are compressed less, below the other
 fully again; what waits for a decision waits only while the queue is below the first."""
@@ -62,7 +61,8 @@ class WritingJob:
         Jobs of one lane run one after the other, in the order they came; None runs
         beside everything.
     ready
-        None, or returns whether it may be begun; asked for at most `HOLD_S`.
+        None, or returns whether it may be begun; asked for at most `HOLD_S`, whenever
+        something is queued or written, and at `WriterThreads.look_again`.
     after
         Lanes of which it waits for all that was announced.
     part_of
@@ -151,6 +151,11 @@ class WriterThreads:
         if job.n_bytes:
             self._adapt()
 
+    def look_again(self) -> None:
+        """Begin what was not ready before and is now."""
+        with self._changed:
+            self._changed.notify_all()
+
     def stop_blocking(self) -> None:
         """Let `put` return at once from now on, and whoever waits in it too."""
         with self._changed:
@@ -234,14 +239,15 @@ class WriterThreads:
         """Return the next job when it may begin, None at the end."""
         with self._changed:
             while True:
-                job, held = self._choose()
+                job, held_until_s = self._choose()
                 if job is not None:
                     if job.lane is not None:
                         self._lanes.add(job.lane)
                     return job
                 if self._closed and not self._jobs:
                     return None
-                self._changed.wait(LOOK_S if held else None)
+                wait_s = held_until_s - time.monotonic()
+                self._changed.wait(None if wait_s == math.inf else max(0.0, wait_s))
 
     def _waits(self, job: WritingJob) -> bool:
         """Return whether what ``job`` comes after is not written yet.
@@ -256,23 +262,23 @@ class WriterThreads:
         coming = {*self._lanes, *(other.lane for _, other in self._jobs)}
         return any(lane in coming for lane in due)
 
-    def _choose(self) -> tuple[WritingJob | None, bool]:
-        """Take the first job that may begin; tell whether one waits for a decision."""
-        passed, held = set(self._lanes), False
+    def _choose(self) -> tuple[WritingJob | None, float]:
+        """Take the first job that may begin; tell until when one waits at most."""
+        passed, held_until_s = set(self._lanes), math.inf
         hurry = self._closed or self._queued_bytes > BUSY * self._policy.max_bytes
         for index, (hold_until_s, job) in enumerate(self._jobs):
             if job.lane in passed or self._waits(job):
                 if job.lane is not None:
                     passed.add(job.lane)
                 continue
-            late = hurry or time.monotonic() > hold_until_s
+            late = hurry or time.monotonic() >= hold_until_s
             if job.ready is None or late or job.ready():
                 del self._jobs[index]
-                return job, held
-            held = True
+                return job, math.inf
+            held_until_s = min(held_until_s, hold_until_s)
             if job.lane is not None:
                 passed.add(job.lane)
-        return None, held
+        return None, held_until_s
 
 
 def _count_down(counted: Counter[Hashable], lane: Hashable) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from isal import isal_zlib
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 def pixels_crc32(pixels: npt.NDArray[Any]) -> int:
     r"""Return the CRC-32 (as of zlib) of an array (Y, X), in C order, little-endian.
 
+    ISA-L computes it with carry-less multiplication, about nine times as fast as zlib.
+
+    >>> import zlib
     >>> pixels_crc32(np.array([1, 2], np.uint16)) == zlib.crc32(b"\1\0\2\0")
     True
     """
     little = pixels.dtype.newbyteorder("<")
-    return zlib.crc32(np.ascontiguousarray(pixels, little).data)
+    return isal_zlib.crc32(np.ascontiguousarray(pixels, little).data)
 
 
 def labels_crc32(labels: npt.NDArray[np.integer[Any]]) -> int:
