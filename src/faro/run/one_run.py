@@ -118,16 +118,16 @@ class OneRun:
         self._lanes: Lanes[FrameJob, Segmented] | None = None
         if pipeline is not None:
             told = self.recorder, notices, self._failing, self._meter
-            analyst = Analyst(pipeline, self._board, *told)
-            self._analyst = analyst
-            work = Work(
-                analyst.segment, analyst.follow, analyst.instead, analyst.give_up
-            )
-            places = LaneLimits(
-                limits.max_in_flight, limits.fov_share, limits.step_deadline_s
-            )
-            self._lanes = Lanes(self._workers, work, places)
+            self._analyst = Analyst(pipeline, self._board, *told)
+            self._lanes = self._new_lanes(self._analyst)
         self._recovery = None if past is None else self._new_recovery(past)
+
+    def _new_lanes(self, analyst: Analyst) -> Lanes[FrameJob, Segmented]:
+        limits, steps = self._limits, (analyst.segment, analyst.follow)
+        work = Work(*steps, analyst.instead, analyst.give_up)
+        share, deadline_s = limits.fov_share, limits.step_deadline_s
+        places = LaneLimits(limits.max_in_flight, share, deadline_s)
+        return Lanes(self._workers, work, places)
 
     def _new_room(self, sink: Sink) -> DiskRoom:
         reserve = settings.load().disk_reserve_bytes

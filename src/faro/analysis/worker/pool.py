@@ -94,9 +94,9 @@ class WorkerProcesses:
         return self._all[0].deadline_s
 
     @deadline_s.setter
-    def deadline_s(self, seconds: float) -> None:
+    def deadline_s(self, deadline_s: float) -> None:
         for worker in self._all:
-            worker.deadline_s = seconds
+            worker.deadline_s = deadline_s
 
     def warm_up(self, image_shape: tuple[int, ...]) -> None:
         """Start all processes and have them warm up; returns when all are ready.
