@@ -23,8 +23,8 @@ from faro.protocols import StimulationContext, Waits, columns_needed, waits_for
 from faro.run.answers import columns_of, lights_of
 from faro.run.deciders import stim_channels_of
 from faro.run.frozen import frozen, thawed
-from faro.run.remembered import keeps_state
 from faro.run.late import REHEARSAL, LateMask, answer_of
+from faro.run.remembered import keeps_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
