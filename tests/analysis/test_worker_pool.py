@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 import time
@@ -14,7 +12,7 @@ import pytest
 
 from faro.analysis import OtsuSegmenter, SeededSegmenter, WorkerError, WorkerProcesses
 from faro.testing.movie import synthetic_stack
-from faro.testing.posix import kill_hard
+from faro.testing.posix import halt, kill_hard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +89,7 @@ def test_a_hung_process_costs_its_image_and_the_next_waits_for_nothing(
 ) -> None:
     wait_for_all(pool, 2)
     expected, hung = OtsuSegmenter().segment(cells), pool._next().pids[0]
-    os.kill(hung, signal.SIGSTOP)
+    halt(hung)
     pool.deadline_s = 0.5
     with pytest.raises(WorkerError, match=r"took over 0\.5 s to segment an image"):
         pool.segment(cells)

@@ -13,7 +13,7 @@ import pytest
 from faro.analysis import InWorkerProcess, OtsuSegmenter, WorkerProcesses
 from faro.errors import RefusedError
 from faro.run import Controller, ImageProcessingPipeline, RunLimits
-from faro.run.apart import in_processes
+from faro.run.processes import in_processes
 from faro.testing.discs import disc_sequence, segment_discs
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from faro.analysis import warm_up
 from faro.errors import RefusedError
 from faro.experiment import RTMSequence
-from faro.run.apart import in_processes
 from faro.run.growing import GrowingPlan
 from faro.run.handle import RunHandle
 from faro.run.limits import RunLimits
@@ -20,6 +19,7 @@ from faro.run.open_run import OpenRun, warned
 from faro.run.past import past_of
 from faro.run.phases import RunPhases
 from faro.run.preflight import preflight
+from faro.run.processes import in_processes
 from faro.run.reopened import check_writer, reopened, summary_of
 from faro.run.state import RunState
 from faro.run.verbs import UNDER_WAY

@@ -25,6 +25,14 @@ def kill_hard(pid: int) -> None:
         raise NotImplementedError(ELSEWHERE)
 
 
+def halt(pid: int) -> None:
+    """Stop a process in its tracks: it hangs, with all that it holds."""
+    if sys.platform != "win32":
+        os.kill(pid, signal.SIGSTOP)
+    else:
+        raise NotImplementedError(ELSEWHERE)
+
+
 def kill_group_hard(pid: int) -> None:
     """Send SIGKILL to the process group that ``pid`` leads."""
     if sys.platform != "win32":
