@@ -6,6 +6,7 @@ import json
 import socket
 import stat
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import useq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faro.errors import RunStateError
@@ -103,6 +104,7 @@ def test_who_cannot_prove_who_they_are_is_let_go(tmp_path: Path) -> None:
         assert give_order(folder, Order(verb="pause")).problem == ""
 
 
+@settings(max_examples=25)
 @given(
     n=st.integers(1, 5),
     more=st.integers(1, 6),
@@ -122,3 +124,19 @@ def test_an_extension_goes_on_as_the_plan_would_have(
 def test_nothing_cannot_be_repeated() -> None:
     with pytest.raises(RunStateError, match="0 more"):
         repeated(tuple(sequence(2)), 0)
+
+
+def test_a_run_that_cannot_take_orders_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    microscope = CannedMicroscope(
+        lambda *_: np.zeros((8, 8), np.uint16), (8, 8), ("a",)
+    )
+    controller = Controller(microscope, writer=OmeZarrWriter(tmp_path / "run"))
+    with orders_taken(Desk(controller, microscope.go_dark, tmp_path / "run")):
+        assert controller.run_experiment(sequence(2)).completed
+    assert sys.platform == "win32" or "takes no orders" in caplog.text
+    assert not list(deep.iterdir())

@@ -185,15 +185,16 @@ def orders_taken(desk: Desk) -> Iterator[None]:
 
     Its folder need not be there yet. The address is private to this user: a socket in a
     folder of its own (a pipe on Windows), with a random key that stands in `NAME`,
-    which only this user can read.
+    which only this user can read. Where there can be none, the run goes on without.
     """
     private = Path(tempfile.mkdtemp(prefix="faro-control-"))
-    platform = this_platform()
-    where = Where(
-        address=platform.address(private),
-        family=platform.family,
-        key=secrets.token_hex(32),
-    )
+    try:
+        where = _new_place(private)
+    except FaroError as error:
+        logger.warning("The run takes no orders: %s", error)
+        shutil.rmtree(private, ignore_errors=True)
+        yield
+        return
     over = threading.Event()
     args = (desk, where, over)
     thread = threading.Thread(
@@ -209,6 +210,12 @@ def orders_taken(desk: Desk) -> Iterator[None]:
         thread.join(1.0)
         (desk.folder / NAME).unlink(missing_ok=True)
         shutil.rmtree(private, ignore_errors=True)
+
+
+def _new_place(private: Path) -> Where:
+    platform = this_platform()
+    address, key = platform.address(private), secrets.token_hex(32)
+    return Where(address=address, family=platform.family, key=key)
 
 
 def give_order(folder: Path, order: Order) -> Reply:
@@ -246,6 +253,13 @@ def _connect(where: Where) -> LocalConnection:
 
 def _listen(desk: Desk, where: Where, over: threading.Event) -> None:
     """Take orders until it is over; whoever hangs up or cannot prove it is let go."""
+    try:
+        _take_orders(desk, where, over)
+    except OSError:
+        logger.exception("The run takes no orders.")
+
+
+def _take_orders(desk: Desk, where: Where, over: threading.Event) -> None:
     key = bytes.fromhex(where.key)
     with Listener(where.address, where.family, authkey=key) as listener:
         while not (desk.folder / "run.json").exists():
