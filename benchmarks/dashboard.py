@@ -86,7 +86,7 @@ def client(url: str, over: threading.Event, counts: list[int]) -> None:
         told = dict(json.loads(ask(url, "/status"))["told"])
         newest = int(told["timepoint"].partition("/")[0]) - 2
         if newest >= 0:
-            ask(url, f"/image/0/{newest}?channel=miRFP")
+            ask(url, f"/image/0/{newest}?channel=miRFP&side=896")
             counts.append(1)
         due_s = max(due_s + 1 / RATE_HZ, time.monotonic() - 1.0)
         over.wait(max(0.0, due_s - time.monotonic()))

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 Grey: TypeAlias = "npt.NDArray[np.uint8]"
 TRACKS: Final = "tracks"
-QUALITY: Final = 80
+QUALITY: Final = 75
 KEPT: Final = 24
 MOST_PX: Final = 2048
 LEAST_PX: Final = 768
 """Smaller images are enlarged by a whole number, so that numbers can be read."""
+COARSE_PX: Final = 256
+"""Shorter side of the picture in which the middle of each cell is looked for."""
 TEXT: Final = (255, 255, 255)
 
 
@@ -150,14 +152,16 @@ def _grey(
 
 def write_ids(rgb: Rgb, tracks: Image) -> None:
     """Write the number of each object of ``tracks`` (Y, X) into ``rgb`` (Y, X, 3)."""
-    small = nearest(tracks, rgb.shape[:2])
+    height, width = rgb.shape[:2]
+    step = max(1, min(height, width) // COARSE_PX)
+    small = nearest(tracks, (height // step, width // step))
     flat = small.ravel().astype(np.int64)
     counts = np.bincount(flat)
     rows, columns = np.divmod(np.arange(flat.size), small.shape[1])
-    y_sum = np.bincount(flat, weights=rows)
-    x_sum = np.bincount(flat, weights=columns)
+    y_sum = np.bincount(flat, weights=rows) * step
+    x_sum = np.bincount(flat, weights=columns) * step
     size = max(0.3, min(0.5, rgb.shape[0] / 1500))
-    for number in np.flatnonzero(counts)[1 if counts[0] else 0 :]:
+    for number in np.flatnonzero(counts[1:]) + 1:
         y, x = y_sum[number] / counts[number], x_sum[number] / counts[number]
         at = (round(x) - 6, round(y) + 4)
         font = cv2.FONT_HERSHEY_SIMPLEX

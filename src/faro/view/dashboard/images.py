@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from nicegui import ui
@@ -13,6 +13,9 @@ from faro.errors import FaroError
 if TYPE_CHECKING:
     from faro.view.dashboard.drawing import Pictures
     from faro.view.dashboard.live import Live, Snapshot
+
+SIDE_PX: Final = 896
+"""Longer side of the pictures: what a page has room for."""
 
 
 class ImageView:
@@ -71,7 +74,7 @@ class ImageView:
             self.time.value = timestep
         await self._find_contrast(timestep)
         low, high = (int(self.contrast.value[end]) for end in ("min", "max"))
-        asked = {"channel": self.channel.value, "rev": place.revision}
+        asked = {"channel": self.channel.value, "rev": place.revision, "side": SIDE_PX}
         if not self.auto.value:
             asked |= {"low": low, "high": high}
         drawn = ("outlines", "ids", "mask")
