@@ -6,7 +6,7 @@ pipeline with light): one that nobody looks at, and one with a dashboard and thr
 clients that each ask for the status and the newest image ten times a second. Which of
 the two comes first alternates. Printed are, over the pairs, the change of the loop's
 median and 95th percentile (frame in hand to mask ready), and the dashboard's share of
-one core. Clients are one process of their own. Linux only.
+one core. Clients are one process of their own.
 
 Run ``python benchmarks/dashboard.py --come-and-go N`` to have viewers attach to a run
 and leave N times: by turns after a whole answer, in the middle of one, never reading
@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
+
+import psutil
 
 from faro.run.files import prepare
 from faro.storage import open_run
@@ -109,8 +111,8 @@ def clients(url: str) -> int:
 
 def used_s(process: int) -> float:
     """Return the CPU seconds of a process so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    used = psutil.Process(process).cpu_times()
+    return float(used.user + used.system)
 
 
 def half(folder: Path, n_loops: int, *, watched: bool) -> Half:
@@ -162,11 +164,9 @@ def cost(n_pairs: int, n_loops: int) -> None:
             f"{name}: {statistics.median(values):+.1f} % "
             f"({min(values):+.1f} to {max(values):+.1f})"
         )
-    print(f"dashboard: {statistics.median(shares):.0f} % of a core, load {load()}")
-
-
-def load() -> str:
-    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    load = psutil.getloadavg()[0]
+    share = statistics.median(shares)
+    print(f"dashboard: {share:.0f} % of a core; load {load:.1f} on {os.cpu_count()}")
 
 
 def come_and_go(n_times: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,13 +23,14 @@ from typer.testing import CliRunner
 from faro.cli import app
 from faro.errors import RefusedError
 from faro.model import CellTable
+from faro.storage import open_run
 from faro.testing.posix import kill_hard
 from faro.view.alerts import Sender
-from faro.view.status import Plan, StatusFold, due_wall_s, left_s
+from faro.view.status import Plan, StatusFold, Watched, due_wall_s, left_s
 from faro.view.watchdog import Alarm, Expected, Watchdog, silent_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -281,6 +284,26 @@ def _take_mail(server: socket.socket, got: list[str]) -> None:
                 return
 
 
+def has_frames(path: Path) -> bool:
+    journal = path / "journal.jsonl"
+    return journal.exists() and b'"frame"' in journal.read_bytes()
+
+
+def test_a_run_that_is_killed_before_its_first_line_is_told(
+    write_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "begun"
+    shutil.copytree(write_run(), folder)
+    (folder / "journal.jsonl").unlink()
+    (folder / "summary.json").unlink()
+    (folder / "run.json").touch()
+    assert Watched(open_run(folder)).look().state == "starting"
+    long_ago = datetime.now(UTC).timestamp() - 60
+    os.utime(folder / "run.json", (long_ago, long_ago))
+    status = Watched(open_run(folder)).look()
+    assert (status.state, status.doing) == ("killed", "its process has ended")
+
+
 def test_a_run_that_is_killed_is_told_by_hook_mail_and_command(tmp_path: Path) -> None:
     path, note = tmp_path / "run", tmp_path / "note.txt"
     writes = tmp_path / "note.py"
@@ -297,7 +320,7 @@ def test_a_run_that_is_killed_is_told_by_hook_mail_and_command(tmp_path: Path) -
         given += [f"json://127.0.0.1:{port}/hook", "--notify", mail]
         given += ["--command", f"{sys.executable} {writes}"]
         deadline = time.monotonic() + 60
-        while not (path / "journal.jsonl").exists() and time.monotonic() < deadline:
+        while not has_frames(path) and time.monotonic() < deadline:
             time.sleep(0.05)
         threading.Timer(1.0, kill_hard, [run.pid]).start()
         result = CliRunner().invoke(app, given)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from faro.storage.held import is_held
+from faro.storage.layout import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from faro.storage import Run
 
@@ -30,6 +32,8 @@ PROGRESS: Final = frozenset(
     }
 )
 """What counts as progress; errors and latencies do not."""
+BEGINNING_S: Final = 5.0
+"""A run folder without a line is not held yet for so long."""
 NS_PER_S: Final = 1e9
 RUNS: Final[Changes] = {"state": "running", "doing": "", "until_wall_s": None}
 
@@ -171,9 +175,20 @@ class Watched:
         self._n_lines, self._n_extended = len(lines), self._fold.n_extended
         if alive or now.ended:
             return now
-        if self.run.summary is not None or not lines:
+        if not lines and _age_s(self.run.path / "run.json") < BEGINNING_S:
+            return now
+        is_ours = self.run.info.get("format") == FORMAT
+        if self.run.summary is not None or not is_ours:
             return replace(now, state="finished", doing="nothing is written any more")
         return replace(now, state="killed", doing="its process has ended")
+
+
+def _age_s(path: Path) -> float:
+    """Return the seconds since a file was written; many if it is not there."""
+    try:
+        return datetime.now(UTC).timestamp() - path.stat().st_mtime
+    except OSError:
+        return float("inf")
 
 
 def _after(status: Status, line: Line) -> Status:
