@@ -1,16 +1,17 @@
-"""The example notebook is executed in a real kernel, cell by cell."""
+"""The example notebooks are executed in a real kernel, cell by cell."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 
 from faro.cli.demo import carry_out, demo_events, simulated
 
-NOTEBOOK = Path(__file__).parent.parent.parent / "examples" / "analyse_a_run.ipynb"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_every_cell_of_the_notebook_runs(folder: Path) -> None:
-    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+def executed(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Execute a notebook of the examples in ``folder``; return what its cells said."""
+    cells = json.loads((EXAMPLES / name).read_text("utf-8"))["cells"]
     codes = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
     assert not any(c.get("outputs") for c in cells)
     manager, client = start_new_kernel(cwd=str(folder))
-    said: list[str] = []
-    pictures = 0
+    said: list[dict[str, Any]] = []
 
-    def listen(message: dict[str, dict[str, object]]) -> None:
-        nonlocal pictures
-        content = message["content"]
-        said.append(str(content.get("text", "")))
-        pictures += "image/png" in dict(content.get("data") or {})  # type: ignore[call-overload]  # of a message
+    def listen(message: dict[str, Any]) -> None:
+        said.append({"type": message["msg_type"], **message["content"]})
 
     try:
         for code in codes:
@@ -45,5 +43,35 @@ def test_every_cell_of_the_notebook_runs(folder: Path) -> None:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert "events of more than two cells" in "".join(said)
-    assert pictures == 3
+    return said
+
+
+def shown(said: list[dict[str, Any]], kind: str) -> list[str]:
+    """Return everything of a MIME type that was displayed."""
+    return [data[kind] for one in said if kind in (data := one.get("data") or {})]
+
+
+def test_a_run_is_analysed(folder: Path) -> None:
+    said = executed("analyse_a_run.ipynb", folder)
+    texts = "".join(str(one.get("text", "")) for one in said)
+    assert "events of more than two cells" in texts
+    assert len(shown(said, "image/png")) == 3
+
+
+def test_a_run_is_started_and_watched(tmp_path: Path) -> None:
+    said = executed("run_and_watch.ipynb", tmp_path)
+    updates = [one for one in said if one["type"] == "update_display_data"]
+    assert updates
+    last = updates[-1]["data"]["text/html"]
+    assert "<b>from-a-notebook</b> finished: completed" in last
+    assert "10 of 10 positions and timepoints" in last
+    assert "6 fired, 0 skipped" in last
+    assert "position 1, timepoint 4" in last
+    assert 'src="data:image/png;base64,' in last
+    tables = [html for html in shown(said, "text/html") if "<caption" in html]
+    controller, summary, run = tables
+    for words in ("SimulatedMicroscope", "LocalThresholdSegmenter", "from-a-notebook"):
+        assert words in controller
+    assert "6 fired, 0 skipped" in summary
+    assert "2 positions x 5 timepoints" in run
+    assert "completed, no errors" in run

@@ -15,6 +15,7 @@ from faro.run.stored_pipeline import recipe_of_run
 from faro.storage import OmeZarrWriter, OmeZarrWriterPlate, TiffWriter, open_run
 from faro.storage.converting import convert
 from faro.storage.layout import next_free
+from faro.storage.shown import facts_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from faro.storage import Run
 
 LAYOUTS = ("collection", "plate", "tiff")
-FEW = 8
 
 
 def run_info(console: Console, directory: Path) -> int:
@@ -36,32 +36,9 @@ def run_info(console: Console, directory: Path) -> int:
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
     """Yield what there is to know of a run, in words."""
-    said, info = run.info.get("description") or {}, run.info
-    yield "run", str(run.path)
-    yield "format", f"{info.get('format')} {info.get('schema_version', '')}".strip()
-    if info.get("created"):
-        yield "made", f"{info['created']} by FARO {info.get('faro_version')}"
-    yield "state", _state(run)
-    frames = f"{len(run.fovs)} positions x {run.n_timepoints} timepoints"
-    yield "images", f"{frames}, {run.image_shape} (Y, X) {run.image_dtype}"
-    yield "channels", ", ".join(run.channels) or "none"
-    for kind in ("ref", "stim"):
-        names = getattr(run, f"{kind}_channels")
-        if names:
-            yield kind, ", ".join(names)
-    size = run.pixel_size_um
-    yield "pixel", f"{size:g} um" if size else "of unknown size"
-    yield "labels", ", ".join(run.label_names) or "none"
-    cells = run.cells
-    if "track_id" in cells:
-        keys = zip(cells["fov"].tolist(), cells["track_id"].tolist(), strict=True)
-        yield "cells", f"{len(cells)} rows, {len(set(keys))} tracks"
-        yield "columns", ", ".join(cells.names)
-    named = [f"{fov}: {name}" for fov, name in run.fov_names.items()]
-    if named:
-        more = f", ... ({len(named)})" if len(named) > FEW else ""
-        yield "positions", ", ".join(named[:FEW]) + more
+    yield from facts_of_run(run)
     yield from _pace(run)
+    said = run.info.get("description") or {}
     recipe = recipe_of_run(run)
     if recipe is not None:
         yield "pipeline", ", ".join(_components(recipe.words))
@@ -76,17 +53,6 @@ def _pace(run: Run) -> Iterator[tuple[str, str]]:
     except StorageError:
         return
     yield "pace", f"{took_s:.3g} s a position and timepoint (time_per_fov_s)"
-
-
-def _state(run: Run) -> str:
-    """Return how a run ended, in words."""
-    summary = run.summary
-    if not run.journal:
-        return "without a journal"
-    if summary is None:
-        return "not closed: it is going on, or was killed"
-    errors = summary.get("n_errors")
-    return f"{summary.get('reason')}, {errors or 'no'} errors"
 
 
 def _components(words: Any) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from faro.run.shown import handle_html
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,6 +47,9 @@ class RunHandle:
     def state(self) -> RunState:
         """Where the run is."""
         return self._state.now
+
+    def _repr_html_(self) -> str:
+        return handle_html(self.state, self.progress)
 
     @property
     def done(self) -> bool:

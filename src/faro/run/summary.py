@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from faro.run.shown import summary_html
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -49,6 +51,9 @@ class RunSummary:
     def completed(self) -> bool:
         """Whether the whole plan was carried out."""
         return self.reason == COMPLETED
+
+    def _repr_html_(self) -> str:
+        return summary_html(self)
 
 
 @dataclass(frozen=True, slots=True)

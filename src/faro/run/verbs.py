@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from faro.errors import RunStateError
 from faro.run.gate import BY_HAND, CLOCK_POLICY
 from faro.run.notices import Notices
+from faro.run.shown import controller_html
 from faro.run.state import RunState, StateMachine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from faro.protocols import Microscope, Sink
     from faro.run.gate import ClockPolicy
     from faro.run.jobs import BackgroundError
     from faro.run.one_run import OneRun
+    from faro.run.pipeline import ImageProcessingPipeline
 
 UNDER_WAY = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
 
@@ -27,6 +32,10 @@ class RunVerbs:
         Signals for progress bars and viewers, emitted on a thread of their own.
     """
 
+    _mic: Microscope
+    _pipeline: ImageProcessingPipeline | None
+    _writer: Sink | None
+
     def __init__(self) -> None:
         self._state = StateMachine()
         self._run: OneRun | None = None
@@ -37,6 +46,16 @@ class RunVerbs:
     def state(self) -> RunState:
         """Where the run is."""
         return self._state.now
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder, None if nothing is stored."""
+        return None if self._writer is None else self._writer.path
+
+    def _repr_html_(self) -> str:
+        run, parts = self._run, (self._mic, self._pipeline, self._writer)
+        progress = None if run is None else run.progress()
+        return controller_html(self.state, parts, progress, len(self.background_errors))
 
     @property
     def doing(self) -> str:

@@ -15,6 +15,7 @@ from faro.storage.journal import JournalReader
 from faro.storage.jsontext import read_document
 from faro.storage.layout import FORMAT, SCHEMA_VERSION, RunLayout, is_newer
 from faro.storage.ngff import N_PLANE_AXES
+from faro.storage.shown import ShownRun
 from faro.storage.tiffread import TiffReader
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def open_own_run(path: Path) -> Run:
     return Run(layout, info, _images(layout, info), OwnCells(layout))
 
 
-class Run:
+class Run(ShownRun):
     """A stored run; a `faro.protocols.FrameSource`. Thread-safe.
 
     Everything is read when asked for, so that a run that goes on shows what it holds
