@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from faro.protocols import Microscope, Sink
     from faro.run.pipeline import ImageProcessingPipeline
-    from faro.run.summary import RunProgress, RunSummary
+    from faro.run.summary import RunProgress
 
 
 def controller_html(
@@ -37,20 +37,6 @@ def controller_html(
 def handle_html(state: str, progress: RunProgress) -> str:
     """Return a run under way as HTML."""
     return table_html("Run under way", [("state", state), *progress_rows(progress)])
-
-
-def summary_html(summary: RunSummary) -> str:
-    """Return what became of a run as HTML."""
-    rows = [
-        ("ended", summary.reason),
-        ("stacks", str(summary.n_stacks)),
-        ("cells", f"{summary.n_cells} rows"),
-        ("light", f"{summary.n_stimulated} fired, {summary.n_skipped} skipped"),
-        ("errors", str(summary.n_errors or "none")),
-        ("duration", f"{summary.duration_s:.1f} s"),
-        ("stored in", str(summary.path or "nothing was stored")),
-    ]
-    return table_html("Run", rows)
 
 
 def progress_rows(progress: RunProgress) -> Iterator[tuple[str, str]]:

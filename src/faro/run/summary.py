@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from faro.run.shown import summary_html
+from faro.model.shown import table_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,16 @@ class RunSummary:
         return self.reason == COMPLETED
 
     def _repr_html_(self) -> str:
-        return summary_html(self)
+        rows = [
+            ("ended", self.reason),
+            ("stacks", str(self.n_stacks)),
+            ("cells", f"{self.n_cells} rows"),
+            ("light", f"{self.n_stimulated} fired, {self.n_skipped} skipped"),
+            ("errors", str(self.n_errors or "none")),
+            ("duration", f"{self.duration_s:.1f} s"),
+            ("stored in", str(self.path or "nothing was stored")),
+        ]
+        return table_html("Run", rows)
 
 
 @dataclass(frozen=True, slots=True)

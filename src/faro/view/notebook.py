@@ -11,7 +11,7 @@ import threading
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from faro.errors import FaroError, MissingExtraError, MissingFrameError
 from faro.storage import open_run
@@ -71,9 +71,9 @@ class ShowProgress:
             raise MissingExtraError(library, extra="notebook") from error
         self._view = NotebookView(_path_of(run), channel=channel)
         self._every_s = every_s
-        self._wrapped: Any = HTML
-        show: Any = display
-        self._handle = show(self._wrapped(self._view.look()), display_id=True)
+        wrapped, show = cast("Any", HTML), cast("Any", display)
+        self._wrapped: Any = wrapped
+        self._handle = show(wrapped(self._view.look()), display_id=True)
         self._over = threading.Event()
         self._thread = threading.Thread(
             target=self._look, name="faro-notebook", daemon=True
