@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faro.microscope.simulated.erk import ErkKtr
 from faro.microscope.simulated.geometry import Box, Floats
-from faro.microscope.simulated.responses import CellLight, ErkKtr, Migration
+from faro.microscope.simulated.responses import CellLight, Migration
 from faro.microscope.simulated.world import World, WorldSettings, WorldStateError
 
 if TYPE_CHECKING:

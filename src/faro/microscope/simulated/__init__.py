@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faro.microscope.simulated.bench import BenchSettings, Truth
+    from faro.microscope.simulated.flaws import Fault, FlawSettings
     from faro.microscope.simulated.optics import OpticsSettings
     from faro.microscope.simulated.rig import SimulatedMicroscope
     from faro.microscope.simulated.world import World, WorldSettings
 
 _HOMES = {
     "BenchSettings": "bench",
+    "Fault": "flaws",
+    "FlawSettings": "flaws",
     "OpticsSettings": "optics",
     "SimulatedMicroscope": "rig",
     "Truth": "bench",
@@ -22,6 +25,8 @@ _HOMES = {
 
 __all__ = [
     "BenchSettings",
+    "Fault",
+    "FlawSettings",
     "OpticsSettings",
     "SimulatedMicroscope",
     "Truth",

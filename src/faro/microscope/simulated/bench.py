@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 
-from faro.errors import FaroError
+from faro.errors import FaroError, HardwareError
 from faro.microscope.simulated.clock import WorldClock
+from faro.microscope.simulated.flaws import Flaws, FlawSettings
 from faro.microscope.simulated.geometry import (
     Field,
     Floats,
@@ -23,15 +24,19 @@ from faro.microscope.simulated.geometry import (
     pixel_grid,
 )
 from faro.microscope.simulated.optics import NoiseKey, Optics, OpticsSettings, Stain
+from faro.microscope.simulated.responses import CYAN
 from faro.microscope.simulated.world import REACH_UM, World, WorldSettings
 from faro.model import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from faro.microscope.simulated.flaws import DeviceName
+    from faro.microscope.simulated.truth_log import TruthLog
+
 LINES = ("Red", "Green", "Cyan")
 OFF = "Off"
-STIMULATION_LINE = "Cyan"
+STIMULATION_LINE = CYAN
 STAINS: dict[tuple[str, str], Stain] = {
     ("Red", "miRFP"): "marker",
     ("Green", "mScarlet3"): "reporter",
@@ -56,8 +61,8 @@ class BenchSettings(Schema):
     camera_to_slm
         Rows of the affine from camera to SLM pixels, None for the usual mounting:
         mirrored, turned and scaled.
-    world, optics
-        The dish and the camera.
+    world, optics, flaws
+        The dish, the camera, and what goes wrong.
     """
 
     image_shape: tuple[PositiveInt, PositiveInt] = (256, 256)
@@ -69,6 +74,7 @@ class BenchSettings(Schema):
     ) = None
     world: WorldSettings = WorldSettings()
     optics: OpticsSettings = OpticsSettings()
+    flaws: FlawSettings = FlawSettings()
 
 
 class SettingsError(FaroError, ValueError):
@@ -101,7 +107,9 @@ class LightPath:
     Attributes
     ----------
     x_um, y_um, z_um
-        Stage and focus.
+        Stage and focus, as the devices say.
+    missed_um
+        By how much the last move of the stage ended beside its goal, (x, y).
     line, levels_percent, filter
         The light line that is on, the level of each line, the emission filter.
     shutter_open
@@ -116,6 +124,7 @@ class LightPath:
     x_um: float = 0.0
     y_um: float = 0.0
     z_um: float = 0.0
+    missed_um: tuple[float, float] = (0.0, 0.0)
     line: str = OFF
     levels_percent: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(LINES, 0.0)
@@ -159,6 +168,7 @@ class Bench:
 
     def __init__(self, settings: BenchSettings | None = None) -> None:
         self.clock = WorldClock()
+        self.truth_log: TruthLog | None = None
         self._lock = threading.RLock()
         self.settings = settings or BenchSettings()
         self._rebuild()
@@ -173,6 +183,7 @@ class Bench:
         settings = self.settings
         self.world = World(settings.world)
         self.optics = Optics(settings.optics)
+        self.flaws = Flaws(settings.flaws, settings.world.seed)
         affine = settings.camera_to_slm or mounted_affine(
             settings.image_shape, settings.slm_shape
         )
@@ -181,20 +192,46 @@ class Bench:
         vars(self).pop("_camera_indices", None)
 
     def field(self, x_um: float | None = None, y_um: float | None = None) -> Field:
-        """Return the field of view at a stage position, by default the current one."""
+        """Return the field of view at a stage position, by default the current one.
+
+        It is where the camera really looks: the dish may have drifted, and the stage
+        may have missed its goal.
+        """
         settings, light = self.settings, self.light
+        drift_x_um, drift_y_um = self.flaws.drift_um(self.clock.now_s)
+        if x_um is None and y_um is None:
+            drift_x_um += light.missed_um[0]
+            drift_y_um += light.missed_um[1]
         return Field(
-            light.x_um if x_um is None else x_um,
-            light.y_um if y_um is None else y_um,
+            (light.x_um if x_um is None else x_um) + drift_x_um,
+            (light.y_um if y_um is None else y_um) + drift_y_um,
             settings.image_shape,
             settings.pixel_size_um,
         )
 
+    def moved(self, x_um: float, y_um: float) -> None:
+        """Have the stage say that it is at (x, y), and be there or nearly."""
+        light, now_s = self.light, self.clock.now_s
+        light.x_um, light.y_um = x_um, y_um
+        light.missed_um = self.flaws.missed_um(now_s, x_um, y_um)
+
+    def obeys(self, device: DeviceName) -> bool:
+        """Return whether a command to ``device`` is carried out now.
+
+        Raises
+        ------
+        HardwareError
+            If the device fails.
+        """
+        return not self.flaws.stuck(device, self.clock.now_s)
+
     def truth(self, x_um: float | None = None, y_um: float | None = None) -> Truth:
         """Return the cells whose centre is in the field at a stage position, now."""
         with self._lock:
-            view = self.field(x_um, y_um)
-            ids, columns = self.world.cells(view.box(), self._cell_s())
+            return self._truth(self.field(x_um, y_um))
+
+    def _truth(self, view: Field) -> Truth:
+        ids, columns = self.world.cells(view.box(), self._cell_s())
         y_px, x_px = view.to_px(columns["x"], columns["y"])
         return Truth(ids, y_px, x_px, columns["ratio"], columns["dose"], columns)
 
@@ -204,15 +241,23 @@ class Bench:
         Cells answer to light only if the shutter is open, the stimulation line is on
         with a level above 0, and the SLM shows a pattern; it acts before the next step
         of their life, so that a frame never shows its own light.
+
+        Raises
+        ------
+        HardwareError
+            If the frame is lost, or the camera fails. Lost frames have given their
+            light.
         """
         with self._lock:
-            light, settings = self.light, self.settings
+            light, seed = self.light, self.settings.world.seed
             view, now_s = self.field(), self.clock.now_s
             photons = self._photons(view, exposure_ms)
             channel = f"{light.line}/{light.filter}"
-            key = NoiseKey(
-                settings.world.seed, now_s, view.x_um, view.y_um, light.z_um, channel
-            )
+            key = NoiseKey(seed, now_s, view.x_um, view.y_um, light.z_um, channel)
+            self.flaws.stuck("Camera", now_s)
+            if self.flaws.dropped(now_s, light.x_um, light.y_um, channel):
+                problem = "A frame of the simulated camera was lost, as it was told to."
+                raise HardwareError(problem, remedy="See flaws.dropped_fraction.")
         return self.optics.counted(photons, key)
 
     def _photons(self, view: Field, exposure_ms: float) -> npt.NDArray[np.float32]:
@@ -231,8 +276,31 @@ class Bench:
             box = view.box().grown(REACH_UM)
             _, cells = self.world.cells(box, self._cell_s())
             picture = optics.stained(stain, cells, view)
-            picture = optics.blurred(picture, light.z_um, view.pixel_size_um)
+            picture = optics.blurred(picture, self._off_um(), view.pixel_size_um)
+            self._log(view)
+        self._image(view, light.line, level * exposure_ms)
         return optics.exposed(picture, level * exposure_ms)
+
+    def _image(self, view: Field, line: str, light_ms: float) -> None:
+        """Let imaging light act on the cells in the field."""
+        box = view.box()
+
+        def light_at(x_um: Floats, y_um: Floats) -> Floats:
+            return np.where(box.holds(x_um, y_um), light_ms, 0.0)
+
+        self.world.expose(box, self._cell_s(), light_at, line)
+
+    def _log(self, view: Field) -> None:
+        """Write down what is in the field."""
+        if self.truth_log is not None:
+            here = self.light.x_um, self.light.y_um
+            moment = self.clock.now_s, self._cell_s()
+            found = self._truth(view)
+            self.truth_log.seen(*moment, here, found, self.world.events())
+
+    def _off_um(self) -> float:
+        """Return how far the focus is from where the cells are sharp."""
+        return self.light.z_um - self.flaws.focus_um(self.clock.now_s)
 
     def _stimulate(self, view: Field, light_ms: float) -> None:
         """Shine the SLM's pattern on the cells."""
@@ -249,7 +317,7 @@ class Bench:
         """Return the photons (Y, X) that come back from the SLM's pattern."""
         pattern = self.light.pattern
         seen = self.projector.light(pattern, self._camera_indices).astype(np.float32)
-        glow = self.optics.blurred(seen, self.light.z_um, view.pixel_size_um)
+        glow = self.optics.blurred(seen, self._off_um(), view.pixel_size_um)
         return glow * np.float32(self.optics.settings.glow_per_ms * light_ms)
 
     @cached_property

@@ -178,7 +178,8 @@ class SimSLM(unicore.SLMDevice):
 
     def set_image(self, pixels: npt.NDArray[np.uint8]) -> None:
         """Load a pattern (Y, X) uint8; it is not shown yet."""
-        self._loaded = np.array(pixels, np.uint8)
+        if self._bench.obeys("DMD"):
+            self._loaded = np.array(pixels, np.uint8)
 
     def get_image(self) -> npt.NDArray[np.uint8]:
         """Return the loaded pattern (Y, X) uint8."""
@@ -186,7 +187,8 @@ class SimSLM(unicore.SLMDevice):
 
     def display_image(self) -> None:
         """Show what is loaded."""
-        self._bench.light.pattern = self._loaded
+        if self._bench.obeys("DMD"):
+            self._bench.light.pattern = self._loaded
 
     def set_exposure(self, interval_ms: float) -> None:
         """Set how long of an exposure the pattern is shown, 0 for all of it."""
@@ -229,7 +231,8 @@ class SimLED(unicore.GenericDevice):
 
     @line.setter
     def _set_line(self, value: str) -> None:
-        self._bench.light.line = value
+        if self._bench.obeys("LED"):
+            self._bench.light.line = value
 
     def shutdown(self) -> None:
         """Go dark."""
@@ -246,7 +249,8 @@ def _level_of(
         return device.bench.light.levels_percent[line]
 
     def write(device: SimLED, value_percent: float) -> None:
-        device.bench.light.levels_percent[line] = float(value_percent)
+        if device.bench.obeys("LED"):
+            device.bench.light.levels_percent[line] = float(value_percent)
 
     return read, write
 
@@ -265,7 +269,8 @@ class SimFilter(unicore.GenericDevice):
 
     @position.setter
     def _set_position(self, value: str) -> None:
-        self._bench.light.filter = value
+        if self._bench.obeys("Filter"):
+            self._bench.light.filter = value
 
 
 class SimShutter(unicore.ShutterDevice):
@@ -281,7 +286,8 @@ class SimShutter(unicore.ShutterDevice):
 
     def set_open(self, state: bool) -> None:  # noqa: FBT001  the base class's signature
         """Open or close."""
-        self._bench.light.shutter_open = bool(state)
+        if self._bench.obeys("Shutter"):
+            self._bench.light.shutter_open = bool(state)
 
     def shutdown(self) -> None:
         """Close."""
@@ -298,9 +304,9 @@ class SimXYStage(unicore.XYStageDevice):
 
     def set_position_um(self, x_um: float, y_um: float) -> None:
         """Go to (x, y), in um from the origin."""
-        light = self._bench.light
-        light.x_um = float(x_um) + self._origin_um[0]
-        light.y_um = float(y_um) + self._origin_um[1]
+        if self._bench.obeys("XY"):
+            origin_x_um, origin_y_um = self._origin_um
+            self._bench.moved(float(x_um) + origin_x_um, float(y_um) + origin_y_um)
 
     def get_position_um(self) -> tuple[float, float]:
         """Return (x, y), in um from the origin."""
@@ -317,7 +323,7 @@ class SimXYStage(unicore.XYStageDevice):
 
     def home(self) -> None:
         """Go to the middle of the dish."""
-        self._bench.light.x_um = self._bench.light.y_um = 0.0
+        self.set_position_um(-self._origin_um[0], -self._origin_um[1])
 
     def stop(self) -> None:
         """Stop; it is there already."""
@@ -333,7 +339,8 @@ class SimFocus(unicore.StageDevice):
 
     def set_position_um(self, z_um: float) -> None:
         """Go to ``z_um`` from the origin."""
-        self._bench.light.z_um = float(z_um) + self._origin_um
+        if self._bench.obeys("Z"):
+            self._bench.light.z_um = float(z_um) + self._origin_um
 
     def get_position_um(self) -> float:
         """Return the distance from the origin, in um."""
@@ -344,8 +351,8 @@ class SimFocus(unicore.StageDevice):
         self._origin_um = self._bench.light.z_um
 
     def home(self) -> None:
-        """Go to where the cells are sharp."""
-        self._bench.light.z_um = 0.0
+        """Go to where the cells were sharp at the begin."""
+        self.set_position_um(-self._origin_um)
 
     def stop(self) -> None:
         """Stop; it is there already."""

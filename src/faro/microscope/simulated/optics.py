@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import NonNegativeFloat, PositiveFloat
 
+from faro.microscope.simulated.population import shown
 from faro.model import Schema
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def _patches(
     """Return one picture per cell (n, Y, X), and the row and column of its corner."""
     scale = field.pixel_size_um
     y_px, x_px = field.to_px(cells["x"], cells["y"])
-    longest_um = cells["radius"] * np.sqrt(cells["stretch"])
+    radius_um, nucleus_um = shown(cells, "radius"), shown(cells, "nucleus")
+    longest_um = radius_um * np.sqrt(cells["stretch"])
     half = int(np.ceil(longest_um.max(initial=0.0) / scale)) + 2
     top = np.rint(y_px).astype(int) - half
     left = np.rint(x_px).astype(int) - half
@@ -162,12 +164,12 @@ def _patches(
     along = (cosine * dx + sine * dy) / stretch
     across = (cosine * dy - sine * dx) * stretch
     distance = np.sqrt(along * along + across * across)
-    nucleus, in_nucleus = _disc(distance, cells["nucleus"] / scale, DOME)
-    body, _ = _disc(distance, cells["radius"] / scale, FLAT)
+    nucleus, in_nucleus = _disc(distance, nucleus_um / scale, DOME)
+    body, _ = _disc(distance, radius_um / scale, FLAT)
     if stain == "marker":
-        painted = _column(cells["marker"]) * (nucleus + HAZE * body)
+        painted = _column(shown(cells, "marker")) * (nucleus + HAZE * body)
     else:
-        inside = 2 * cells["reporter"] / (1 + cells["ratio"])
+        inside = 2 * shown(cells, "reporter") / (1 + cells["ratio"])
         outside = inside * cells["ratio"]
         painted = _column(inside) * nucleus + _column(outside) * body * (1 - in_nucleus)
     return painted, top.tolist(), left.tolist()

@@ -29,8 +29,9 @@ def settle(box: Box, count: int, random: np.random.Generator) -> Numbers:
 
     Columns: ``x``, ``y`` centre, ``radius`` of the cell and ``nucleus`` radius, all
     um; ``stretch`` long over short axis; ``angle`` of the long axis from x towards y,
-    rad; ``marker`` and ``reporter`` brightness around 1; ``dose`` received, ms of
-    full light, mean over the cell.
+    rad; ``marker`` and ``reporter`` brightness around 1; ``ratio`` of the reporter in
+    cytoplasm over nucleus; ``dose`` received, ms of full light, mean over the cell;
+    ``parent``, the id of the mother, 0 for none.
     """
     size = random.lognormal(0.0, 0.07, count)
     cells: Numbers = {
@@ -42,11 +43,26 @@ def settle(box: Box, count: int, random: np.random.Generator) -> Numbers:
         "angle": random.uniform(0.0, np.pi, count),
         "marker": random.lognormal(0.0, 0.18, count),
         "reporter": random.lognormal(0.0, 0.18, count),
+        "ratio": np.ones(count),
         "dose": np.zeros(count),
+        "parent": np.zeros(count),
     }
     for _ in range(SETTLING_STEPS):
         keep_apart(cells, box)
     return cells
+
+
+def shown(cells: Numbers, name: str) -> Floats:
+    """Return column ``name`` (n,) times its factors, the columns ``name_*`` (n,).
+
+    >>> cells = {"radius": np.array([8.0]), "radius_growth": np.array([0.5])}
+    >>> shown(cells, "radius").tolist()
+    [4.0]
+    """
+    found = cells[name]
+    for factor in [key for key in cells if key.startswith(f"{name}_")]:
+        found = found * cells[factor]
+    return found
 
 
 def keep_apart(cells: Numbers, box: Box) -> None:
@@ -57,7 +73,7 @@ def keep_apart(cells: Numbers, box: Box) -> None:
     """
     if not cells["x"].size:
         return
-    radius = cells["radius"]
+    radius = shown(cells, "radius")
     first, second = _near_pairs(cells["x"], 2 * ROOM * float(radius.max()))
     apart = {axis: cells[axis][first] - cells[axis][second] for axis in "xy"}
     distance = np.maximum(np.hypot(apart["x"], apart["y"]), 1e-6)
@@ -96,7 +112,7 @@ def points_in(cells: Numbers) -> tuple[Floats, Floats]:
     """Return points spread evenly over each cell: x (n, N) and y (n, N), in um."""
     along, across = sunflower()
     stretch = np.sqrt(cells["stretch"])[:, None]
-    radius = cells["radius"][:, None]
+    radius = shown(cells, "radius")[:, None]
     along, across = radius * stretch * along, radius / stretch * across
     cosine, sine = np.cos(cells["angle"])[:, None], np.sin(cells["angle"])[:, None]
     x = cells["x"][:, None] + cosine * along - sine * across

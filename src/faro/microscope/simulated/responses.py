@@ -1,16 +1,21 @@
-"""How cells answer to light: they migrate towards it, and their reporter moves."""
+"""What cells do, and how light directs them: the contract, and migration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, sqrt
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from faro.microscope.simulated.geometry import Floats
     from faro.microscope.simulated.population import Numbers
+
+CYAN = "Cyan"
+"""The light line for stimulation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,19 +29,34 @@ class CellLight:
     toward_x, toward_y
         (n,) centre of the light relative to the cell's centre, in cell radii; 0 where
         there is none.
+    line
+        The light line.
     """
 
     dose: Floats
     toward_x: Floats
     toward_y: Floats
+    line: str = CYAN
 
 
 class Response(Protocol):
     """One thing that cells do; its state is columns of the cells.
 
-    Times are seconds of cell life. Random numbers come from ``random`` only, the same
-    number of draws at every call, so that a dish can be lived again.
+    Times are seconds of cell life. Random numbers come from ``random`` only, so that a
+    dish can be lived again. A column ``marker_*``, ``reporter_*``, ``radius_*`` or
+    ``nucleus_*`` is a factor of what its first word names. A cell divides where column
+    ``divides`` is not 0, and is taken away where ``gone`` is not 0.
+
+    Attributes
+    ----------
+    lines
+        The light lines that it takes up.
     """
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The light lines that it takes up."""
+        ...
 
     def start(self, cells: Numbers, random: np.random.Generator) -> None:
         """Add the columns of this response."""
@@ -48,6 +68,20 @@ class Response(Protocol):
 
     def step(self, cells: Numbers, step_s: float, random: np.random.Generator) -> None:
         """Live on for ``step_s``."""
+        ...
+
+
+@runtime_checkable
+class AtDivision(Protocol):
+    """A response that does more at a division than to pass its columns on."""
+
+    def divided(
+        self,
+        cells: Numbers,
+        daughters: npt.NDArray[np.intp],
+        random: np.random.Generator,
+    ) -> None:
+        """Change the columns of the cells at ``daughters`` (m,): two, two, two ..."""
         ...
 
 
@@ -77,6 +111,7 @@ class Migration:
     wander_um_per_min: float = 0.24
     persistence_s: float = 300.0
     guided_um_per_min: float = 0.44
+    lines: ClassVar[tuple[str, ...]] = (CYAN,)
     memory_s: float = 240.0
     half_dose_ms: float = 0.5
     full_reach: float = 0.35
@@ -116,71 +151,3 @@ class Migration:
             cells[axis] = cells[axis] + step_s * (velocity + guided * polarity)
             cells[f"v{axis}"] = velocity
             cells[f"polarity_{axis}"] = fade * polarity
-
-
-@dataclass(frozen=True, slots=True)
-class ErkKtr:
-    """A translocation reporter: the active kinase drives it out of the nucleus.
-
-    Adds ``kinase`` (0 to 1), ``translocated`` (0 to 1, follows the kinase), ``rest``
-    (ratio without light), ``gain`` (highest relative rise), ``mood`` (slow noise) and
-    ``ratio``, what a perfect measurement of cytoplasm over nucleus intensity gives.
-
-    Attributes
-    ----------
-    half_dose_ms
-        Dose that activates half of the kinase that is still inactive.
-    memory_s
-        How long the kinase stays active.
-    lag_s
-        How slowly the reporter follows.
-    rest_ratio, rest_spread
-        Median and log spread of the ratio without light.
-    rise, rise_spread
-        Median and log spread of the highest relative rise.
-    mood_spread, mood_s
-        Size and duration of spontaneous fluctuations of the log ratio.
-    """
-
-    half_dose_ms: float = 0.5
-    memory_s: float = 300.0
-    lag_s: float = 120.0
-    rest_ratio: float = 0.6
-    rest_spread: float = 0.12
-    rise: float = 1.15
-    rise_spread: float = 0.15
-    mood_spread: float = 0.05
-    mood_s: float = 600.0
-
-    def start(self, cells: Numbers, random: np.random.Generator) -> None:
-        """Add resting cells that differ from each other."""
-        count = cells["x"].size
-        cells["kinase"] = np.zeros(count)
-        cells["translocated"] = np.zeros(count)
-        cells["rest"] = self.rest_ratio * random.lognormal(0, self.rest_spread, count)
-        cells["gain"] = self.rise * random.lognormal(0, self.rise_spread, count)
-        cells["mood"] = self.mood_spread * random.standard_normal(count)
-        self._measure(cells)
-
-    def expose(self, cells: Numbers, light: CellLight) -> None:
-        """Activate a part of the inactive kinase."""
-        grip = light.dose / (light.dose + self.half_dose_ms)
-        cells["kinase"] = cells["kinase"] + grip * (1.0 - cells["kinase"])
-
-    def step(self, cells: Numbers, step_s: float, random: np.random.Generator) -> None:
-        """Let the kinase fade and the reporter follow."""
-        follow = 1.0 - exp(-step_s / self.lag_s)
-        kinase, out = cells["kinase"], cells["translocated"]
-        cells["translocated"] = out + follow * (kinase - out)
-        cells["kinase"] = exp(-step_s / self.memory_s) * kinase
-        keep = exp(-step_s / self.mood_s)
-        kick = self.mood_spread * sqrt(1 - keep * keep)
-        noise = random.standard_normal(kinase.size)
-        cells["mood"] = keep * cells["mood"] + kick * noise
-        self._measure(cells)
-
-    @staticmethod
-    def _measure(cells: Numbers) -> None:
-        """Set ``ratio``."""
-        rise = 1.0 + cells["gain"] * cells["translocated"]
-        cells["ratio"] = cells["rest"] * np.exp(cells["mood"]) * rise

@@ -19,7 +19,9 @@ from faro.microscope.simulated.bench import (
     checked_settings,
     joining,
 )
+from faro.microscope.simulated.flaws import FlawSettings
 from faro.microscope.simulated.optics import OpticsSettings
+from faro.microscope.simulated.truth_log import TruthLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from faro.microscope.levels import Level
     from faro.microscope.mmcore import CMMCorePlus
     from faro.microscope.policy import EnginePolicy
+    from faro.microscope.simulated.behaviour import Behaviour
     from faro.microscope.simulated.clock import WorldClock
     from faro.microscope.simulated.geometry import Factor
     from faro.model import HardwareFacts
@@ -93,6 +96,14 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
         usual mounting: mirrored, turned and scaled.
     optics
         Blur, brightness and noise; None for the usual ones.
+    responses
+        What cells do, by name, with parameters: ``{"erk_ktr": {"adaptation": 8}}``;
+        None for migration and the reporter. See `faro.microscope.simulated.behaviour`.
+    flaws
+        What goes wrong: drift, missed moves, lost frames, faults of devices.
+    truth
+        Folder for the true positions, lineages and responses; None for none. See
+        `faro.microscope.simulated.truth_log`.
 
     Raises
     ------
@@ -121,20 +132,27 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
         real_time_exposure: bool = False,
         camera_to_slm: npt.ArrayLike | None = None,
         optics: OpticsSettings | None = None,
+        responses: Behaviour | None = None,
+        flaws: FlawSettings | Mapping[str, Any] | None = None,
+        truth: str | Path | None = None,
     ) -> None:
         affine = None if camera_to_slm is None else np.asarray(camera_to_slm, float)
+        world: dict[str, Any] = {"seed": seed, "cells_per_mm2": cells_per_mm2}
+        world |= {} if responses is None else {"responses": responses}
         settings = checked_settings(
             image_shape=image_shape,
             slm_shape=slm_shape,
             pixel_size_um=pixel_size_um,
             time_scale=time_scale,
             camera_to_slm=None if affine is None else affine.tolist(),
-            world={"seed": seed, "cells_per_mm2": cells_per_mm2},
+            world=world,
             optics=optics or OpticsSettings(),
+            flaws=flaws or FlawSettings(),
         )
         self._real_time_exposure = real_time_exposure
         self._bench = Bench(settings)
         self._bench.clock.set(0.0)
+        self._bench.truth_log = None if truth is None else TruthLog(Path(truth))
         super().__init__()
         square = np.vstack([self._bench.projector.camera_to_slm, [0.0, 0.0, 1.0]])
         self.dmd = DMD(settings.slm_shape, square, camera_shape=settings.image_shape)

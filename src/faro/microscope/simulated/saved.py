@@ -23,7 +23,10 @@ def save(state: dict[str, Any], path: Path) -> None:
     header = {
         "clock": state["clock"],
         "settings": world["settings"],
-        "steps": {key: tile["steps"] for key, tile in tiles.items()},
+        "tiles": {
+            key: {"steps": tile["steps"], "newest": tile["newest"]}
+            for key, tile in tiles.items()
+        },
     }
     arrays = {HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)}
     for key, tile in tiles.items():
@@ -50,7 +53,7 @@ def load(path: Path) -> dict[str, Any]:
         remedy = "Give a file written by SimulatedMicroscope.save_state."
         raise WorldStateError(problem, remedy=remedy) from error
     tiles: dict[str, dict[str, Any]] = {
-        key: {"steps": steps, "cells": {}} for key, steps in header["steps"].items()
+        key: {**numbers, "cells": {}} for key, numbers in header["tiles"].items()
     }
     for name, values in arrays.items():
         key, _, column = name.partition("/")

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import NonNegativeInt, PositiveFloat
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat
 
 from faro.errors import FaroError
+from faro.microscope.simulated.behaviour import (
+    Behaviour,
+    checked,
+    responses_of,
+    usual,
+)
 from faro.microscope.simulated.geometry import Box, Floats
 from faro.microscope.simulated.population import (
     Numbers,
     keep_apart,
     points_in,
     settle,
+    shown,
 )
-from faro.microscope.simulated.responses import CellLight, ErkKtr, Migration
+from faro.microscope.simulated.responses import CYAN, CellLight
+from faro.microscope.simulated.turnover import (
+    ENDS,
+    LifeEvent,
+    life_events,
+    turned_over,
+)
 from faro.model import Schema
 
 if TYPE_CHECKING:
@@ -53,22 +66,32 @@ class WorldSettings(Schema):
         multiples of it are the middle of one.
     step_s
         Internal step of cell life.
+    responses
+        What cells do: names of `faro.microscope.simulated.behaviour.KINDS` with their
+        parameters.
     """
 
     seed: NonNegativeInt = 0
     cells_per_mm2: PositiveFloat = 1000.0
     tile_um: PositiveFloat = 500.0
     step_s: PositiveFloat = 15.0
+    responses: Annotated[Behaviour, AfterValidator(checked)] = Field(
+        default_factory=usual
+    )
 
 
 @dataclass(slots=True, eq=False)
 class Tile:
-    """One square of the dish, at its own age, in steps of cell life."""
+    """One square of the dish, at its own age, in steps of cell life.
+
+    ``newest`` is the highest number that a cell of it has had.
+    """
 
     place: tuple[int, int]
     box: Box
     ids: npt.NDArray[np.int64]
     cells: Numbers
+    newest: int
     steps: int = 0
 
 
@@ -84,7 +107,8 @@ class World:
     settings
         Seed, density and steps.
     responses
-        What the cells do, in the order in which they do it.
+        What the cells do, in the order in which they do it; None for those that the
+        settings name.
     """
 
     def __init__(
@@ -94,8 +118,11 @@ class World:
     ) -> None:
         self.settings = settings or WorldSettings()
         self._responses: tuple[Response, ...] = (
-            (Migration(), ErkKtr()) if responses is None else tuple(responses)
+            responses_of(self.settings.responses)
+            if responses is None
+            else tuple(responses)
         )
+        self._events: list[LifeEvent] = []
         self._tiles: dict[tuple[int, int], Tile] = {}
 
     def cells(self, box: Box, cell_s: float) -> tuple[npt.NDArray[np.int64], Numbers]:
@@ -114,29 +141,41 @@ class World:
         }
         return ids, columns
 
-    def expose(self, box: Box, cell_s: float, light_at: LightAt) -> None:
-        """Shine light on the cells in ``box`` at ``cell_s``.
+    def events(self) -> list[LifeEvent]:
+        """Return births, divisions and deaths since this was last asked."""
+        found, self._events = self._events, []
+        return found
+
+    def expose(
+        self, box: Box, cell_s: float, light_at: LightAt, line: str = CYAN
+    ) -> None:
+        """Shine light of a line on the cells in ``box`` at ``cell_s``.
 
         ``light_at(x_um, y_um)`` takes points (n, N) and returns their light (n, N), in
-        ms of full light.
+        ms of full light. Column ``dose`` is what a cell got of the stimulation line.
         """
+        takers = [one for one in self._responses if line in one.lines]
+        if line != CYAN and not takers:
+            return
         reach = box.grown(REACH_UM)
         for tile in self._aged(reach, cell_s):
             near = reach.holds(tile.cells["x"], tile.cells["y"])
-            light = light_on(tile.cells, near, light_at)
-            tile.cells["dose"] = tile.cells["dose"] + light.dose
-            for response in self._responses:
+            light = replace(light_on(tile.cells, near, light_at), line=line)
+            if line == CYAN:
+                tile.cells["dose"] = tile.cells["dose"] + light.dose
+            for response in takers:
                 response.expose(tile.cells, light)
 
     def state(self) -> dict[str, Any]:
         """Return everything that time and light have changed.
 
-        ``settings`` is JSON-able; ``tiles`` maps ``"i,j"`` to ``steps`` and to the
-        columns (n,) of its cells.
+        ``settings`` is JSON-able; ``tiles`` maps ``"i,j"`` to ``steps``, ``newest``
+        and to the columns (n,) of its cells.
         """
         tiles = {
             f"{i},{j}": {
                 "steps": tile.steps,
+                "newest": tile.newest,
                 "ids": tile.ids.copy(),
                 "cells": {name: v.copy() for name, v in tile.cells.items()},
             }
@@ -163,7 +202,8 @@ class World:
             i, j = (int(part) for part in key.split(","))
             cells = {name: np.array(v, float) for name, v in saved["cells"].items()}
             ids = np.array(saved["ids"], np.int64)
-            tiles[i, j] = Tile((i, j), self._box(i, j), ids, cells, int(saved["steps"]))
+            box, newest = self._box(i, j), int(saved["newest"])
+            tiles[i, j] = Tile((i, j), box, ids, cells, newest, int(saved["steps"]))
         self._tiles = tiles
 
     def _aged(self, box: Box, cell_s: float) -> Iterator[Tile]:
@@ -194,7 +234,19 @@ class World:
             random = self._random(*tile.place, tile.steps)
             for response in self._responses:
                 response.step(tile.cells, step_s, random)
+            if any(tile.cells[name].any() for name in ENDS if name in tile.cells):
+                self._turn_over(tile, random)
             keep_apart(tile.cells, tile.box)
+
+    def _turn_over(self, tile: Tile, random: np.random.Generator) -> None:
+        """Let cells of ``tile`` divide and go."""
+        ids, cells = tile.ids, tile.cells
+        tile.ids, tile.cells = turned_over(
+            ids, cells, tile.newest, random, self._responses
+        )
+        tile.newest = max(tile.newest, int(tile.ids.max(initial=0)))
+        cell_s = tile.steps * self.settings.step_s
+        self._events += life_events(ids, tile.ids, cells, tile.cells, cell_s)
 
     def _peopled(self, i: int, j: int) -> Tile:
         """Return the tile as it is at the beginning."""
@@ -206,7 +258,8 @@ class World:
             response.start(cells, random)
         index = (i + TILE_INDEX_LIMIT) * 2 * TILE_INDEX_LIMIT + j + TILE_INDEX_LIMIT
         ids = index * CELLS_PER_TILE_LIMIT + np.arange(1, count + 1, dtype=np.int64)
-        return Tile((i, j), box, ids, cells)
+        newest = index * CELLS_PER_TILE_LIMIT + count
+        return Tile((i, j), box, ids, cells, newest)
 
     def _box(self, i: int, j: int) -> Box:
         """Return where tile (i, j) lies; the first one around the origin."""
@@ -230,7 +283,8 @@ def light_on(
     ``near`` (n,) says which cells can be reached at all; ``light_at`` takes points
     (n, N) and returns their light (n, N).
     """
-    close = {name: cells[name][near] for name in ("x", "y", "radius", *SHAPE)}
+    close = {name: cells[name][near] for name in ("x", "y", *SHAPE)}
+    close["radius"] = shown(cells, "radius")[near]
     x, y = points_in(close)
     light = light_at(x, y)
     total = np.maximum(light.sum(axis=1), 1e-12) * close["radius"]
