@@ -8,7 +8,7 @@ positions micrometres.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,17 +29,21 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from faro.microscope.simulated.geometry import Factor
+    from faro.microscope.simulated.behaviour import Behaviour
 
 EXPOSURE_LIMITS_MS = (0.1, 10_000.0)
+SEPARATOR = ";"
+"""A comma would end the value in a configuration file."""
 LEVEL_LIMITS = (0.0, 100.0)
-DISH_PROPERTIES: dict[str, type[int | float]] = {
+DishValue: TypeAlias = int | float | str
+DISH_PROPERTIES: dict[str, type[DishValue]] = {
     "Seed": int,
     "Cells_per_mm2": float,
     "Time_Scale": float,
     "Pixel_Size_um": float,
     "Image_Height": int,
     "Image_Width": int,
+    "Responses": str,
 }
 
 
@@ -72,35 +76,41 @@ class SimDish(unicore.GenericDevice):
 
 
 def _setting_of(
-    name: str, kind: type[int | float]
-) -> tuple[Callable[[SimDish], float], Callable[[SimDish, float], None]]:
+    name: str, kind: type[DishValue]
+) -> tuple[Callable[[SimDish], DishValue], Callable[[SimDish, DishValue], None]]:
     """Return what reads and what sets one setting of the bench."""
 
-    def read(device: SimDish) -> float:
+    def read(device: SimDish) -> DishValue:
         return _dish_values(device.bench.settings)[name]
 
-    def write(device: SimDish, value: Factor) -> None:
+    def write(device: SimDish, value: DishValue) -> None:
         if device.is_ready:
             problem = f"{name} of the dish was set after it was initialised."
             raise HardwareError(problem, remedy="Set it before Initialize,1.")
         values = _dish_values(device.bench.settings) | {name: kind(value)}
-        settings = device.bench.settings
-        world = settings.world.replace(
-            seed=values["Seed"], cells_per_mm2=values["Cells_per_mm2"]
-        )
-        shape = (values["Image_Height"], values["Image_Width"])
-        changed = settings.replace(
-            image_shape=shape,
-            pixel_size_um=values["Pixel_Size_um"],
-            time_scale=values["Time_Scale"],
-            world=world,
-        )
-        device.bench.configure(changed)
+        device.bench.configure(_changed(device.bench.settings, values))
 
     return read, write
 
 
-def _dish_values(settings: BenchSettings) -> dict[str, float]:
+def _changed(settings: BenchSettings, values: Mapping[str, Any]) -> BenchSettings:
+    """Return ``settings`` with the values of the dish's properties."""
+    behaviour: Behaviour = settings.world.responses
+    names = [name.strip() for name in values["Responses"].split(SEPARATOR)]
+    world = settings.world.replace(
+        seed=values["Seed"],
+        cells_per_mm2=values["Cells_per_mm2"],
+        responses={name: behaviour.get(name, {}) for name in names if name},
+    )
+    return settings.replace(
+        image_shape=(values["Image_Height"], values["Image_Width"]),
+        pixel_size_um=values["Pixel_Size_um"],
+        time_scale=values["Time_Scale"],
+        world=world,
+    )
+
+
+def _dish_values(settings: BenchSettings) -> dict[str, DishValue]:
     """Return the properties of the dish."""
     return {
         "Seed": settings.world.seed,
@@ -109,6 +119,7 @@ def _dish_values(settings: BenchSettings) -> dict[str, float]:
         "Pixel_Size_um": settings.pixel_size_um,
         "Image_Height": settings.image_shape[0],
         "Image_Width": settings.image_shape[1],
+        "Responses": SEPARATOR.join(settings.world.responses),
     }
 
 

@@ -43,9 +43,9 @@ class ErkKtr:
     mood_spread, mood_s
         Size and duration of spontaneous fluctuations of the log ratio.
     adaptation, adaptation_s
-        Strength and delay of the negative feedback on the kinase. With 0 there is none.
-        With 8, lasting light gives a pulse that settles at a third of its height, and
-        light that rises slowly gives a lower peak than the same light at once.
+        Strength and delay of the negative feedback on the kinase; 0 for none. With 8,
+        lasting light gives a pulse that settles at six tenths of its height, and light
+        that rises slowly gives a lower peak than the same light at once.
     drift_per_h
         Standard deviation, between cells, of the drift of the log ratio.
     """
@@ -62,7 +62,7 @@ class ErkKtr:
     mood_spread: float = 0.05
     mood_s: float = 600.0
     adaptation: float = 0.0
-    adaptation_s: float = 900.0
+    adaptation_s: float = 1200.0
     drift_per_h: float = 0.0
 
     def start(self, cells: Numbers, random: np.random.Generator) -> None:

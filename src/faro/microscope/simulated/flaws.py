@@ -1,4 +1,4 @@
-"""What goes wrong at a microscope, on purpose: drift, missed moves, lost frames, faults.
+"""What goes wrong, on purpose: drift, missed moves, lost frames, faults of devices.
 
 All of it is a function of the seed, of the planned time and of what is asked for, so
 that a rehearsal goes wrong in the same way each time.
@@ -102,10 +102,11 @@ class Flaws:
             return away_um
         random = self._random("focus")
         phases = random.uniform(0.0, 2 * np.pi, WAVES)
-        rates_per_h = 2 * np.pi * np.arange(1, WAVES + 1) / SLOWEST_H
+        number = np.arange(1, WAVES + 1)
+        rates_per_h = 2 * np.pi * number / SLOWEST_H
         waves = np.sin(phases + rates_per_h * now_h) - np.sin(phases)
-        size_um = settings.focus_wander_um * math.sqrt(2 / WAVES)
-        return away_um + size_um * float(waves.sum())
+        size_um = settings.focus_wander_um / math.sqrt(float((0.5 / number**2).sum()))
+        return away_um + size_um * float((waves / number).sum())
 
     def missed_um(self, now_s: float, x_um: float, y_um: float) -> tuple[float, float]:
         """Return by how much a move to (x, y) at ``now_s`` ends beside it, (x, y)."""
