@@ -76,6 +76,27 @@ def test_the_slm_shows_what_was_loaded_only_when_told(core: CMMCorePlus) -> None
     assert snap(core).max() < 150
 
 
+def test_a_program_that_knows_only_pymmcore_plus_takes_images() -> None:
+    core = UniMMCore()
+    core.loadSystemConfiguration(CFG)
+    core.setShutterOpen(True)
+    brightest = []
+    core.mda.events.frameReady.connect(
+        lambda image, *_: brightest.append(int(image.max()))
+    )
+    core.mda.run(
+        useq.MDASequence(
+            channels=["miRFP", "mScarlet3"],
+            stage_positions=[(0, 0), (500, 0)],
+            time_plan={"interval": 0, "loops": 2},
+        )
+    )
+    assert len(brightest) == 8
+    assert min(brightest) > 500
+    core.unloadAllDevices()
+    silence(core)
+
+
 def test_two_microscopes_in_one_process_have_two_dishes(core: CMMCorePlus) -> None:
     other = new_core(python_devices=True, micromanager_path=CFG.parent)
     other.loadSystemConfiguration(CFG)
@@ -90,6 +111,7 @@ def test_the_dish_is_chosen_by_properties_before_it_is_initialised(
 ) -> None:
     text = CFG.read_text(encoding="utf-8")
     chosen = "#py Property,Dish,Image_Width,320\n#py Property,Dish,Seed,9\n"
+    chosen += "#py Property,Dish,Responses,erk_ktr;division\n"
     path = tmp_path / "other.cfg"
     path.write_text(
         text.replace(
@@ -101,6 +123,7 @@ def test_the_dish_is_chosen_by_properties_before_it_is_initialised(
     core.loadSystemConfiguration(path)
     assert (core.getImageHeight(), core.getImageWidth()) == (256, 320)
     assert str(core.getProperty("Dish", "Seed")) == "9"
+    assert core.getProperty("Dish", "Responses") == "erk_ktr;division"
     with pytest.raises(RuntimeError, match="Set it before Initialize"):
         core.setProperty("Dish", "Seed", 10)
     core.unloadAllDevices()

@@ -175,7 +175,7 @@ def test_a_dish_with_births_is_saved_and_lives_on(tmp_path: Path) -> None:
 
 
 def test_every_response_can_be_chosen_and_all_at_once() -> None:
-    world = dish(**cast("Any", dict.fromkeys(KINDS, {})))
+    world = dish(**cast("Any", {name: {} for name in KINDS}))
     world.expose(HERE, 60.0, light(10.0))
     for line in ("Red", "Green"):
         world.expose(HERE, 60.0, light(10.0), line)

@@ -162,6 +162,7 @@ class SimulatedMicroscope(PyMMCoreMicroscope):
         with joining(self._bench):
             super().init_scope()
         core = self.mmc
+        core.setAutoShutter(True)
         core.setPixelSizeUm("Sample", self._bench.settings.pixel_size_um)
         core.setProperty("Camera", "Real_Time", str(int(self._real_time_exposure)))
 
