@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from faro.control.checks import checked_positive
 from faro.control.response import MOST_LAGS, ResponseModel
 from faro.errors import ContractError
 
@@ -39,6 +40,7 @@ def fit_response(
     *,
     order: int = 1,
     time: str = "time_s",
+    full_ms: float | None = None,
 ) -> ResponseModel:
     """Return the response model that fits a cell table best.
 
@@ -60,6 +62,9 @@ def fit_response(
         1 or 2 lags.
     time
         Name of the column of the time, seconds.
+    full_ms
+        What is dose 1, where ``dose`` names a column of light received so far, in ms of
+        full light, as ``dose_CHANNEL_ms`` of a run; None where it is given from 0 to 1.
 
     Returns
     -------
@@ -74,6 +79,10 @@ def fit_response(
         problem = f"fit_response(order=...) is {order}."
         raise ContractError(problem, remedy="Use 1 or 2.")
     times, doses, values = _series(table, (time, dose, feature))
+    if full_ms is not None:
+        checked_positive(full_ms, "fit_response(full_ms=...)")
+        doses = np.diff(doses, axis=1, append=np.nan) / full_ms
+    doses = np.nan_to_num(doses)
     interval_s = float(np.median(np.diff(times, axis=1)[np.isfinite(values[:, 1:])]))
 
     def misfit(logs: Floats) -> float:
@@ -173,4 +182,4 @@ def _series(
         times[number, len(r) :] = times[number, len(r) - 1] + usual * (
             ahead[len(r) :] - len(r) + 1
         )
-    return times, np.nan_to_num(doses), values
+    return times, doses, values
