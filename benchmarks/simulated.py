@@ -36,7 +36,7 @@ def run_s(names: tuple[str, ...], pipeline: ImageProcessingPipeline | None) -> f
         **(stim if pipeline else {}),
     )
     scale = INTERVAL_S / 0.001
-    responses = {name: {} for name in names}
+    responses: dict[str, dict[str, float]] = {name: {} for name in names}
     with (
         tempfile.TemporaryDirectory() as folder,
         SimulatedMicroscope(

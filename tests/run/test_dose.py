@@ -11,6 +11,7 @@ import pytest
 
 import faro
 from faro.experiment import PowerChannel
+from faro.model import Stimulus
 from faro.policies import DoseCeiling
 from faro.run import Controller, ImageProcessingPipeline, RunLimits
 from faro.run.dose_record import ledger_of
@@ -71,6 +72,26 @@ def test_half_grey_is_half_the_dose(
     run(microscope, sink, grey_cells)
     dose = sink.tables[2][2].columns["dose_CyanStim_ms"]
     assert dose == pytest.approx(CYAN_MS * 128 / 255, rel=1e-3)
+
+
+def test_a_part_of_the_exposure_is_a_part_of_the_dose(
+    microscope: CannedMicroscope, sink: MemorySink
+) -> None:
+    def quarter(context: Any) -> Any:
+        return Stimulus(first_cell(context).astype(np.uint8) * 255, {}, 0.25)
+
+    run(microscope, sink, quarter)
+    assert [line["exposure_ms"] for line in sink.kinds("stim_armed")] == [25.0] * 3
+    dose = sink.tables[3][2].columns["dose_CyanStim_ms"]
+    assert dose[0] == pytest.approx(2 * CYAN_MS / 4)
+    assert dose[1] == 0.0
+
+
+def test_a_part_that_means_nothing_is_refused(
+    microscope: CannedMicroscope, sink: MemorySink
+) -> None:
+    with pytest.raises(faro.FaroError, match="exposure_fraction"):
+        run(microscope, sink, lambda _: Stimulus(None, {}, 1.5))
 
 
 def test_the_whole_field_lights_every_cell(

@@ -47,7 +47,7 @@ def mask_of(stimulator: ControlledLight, context: StimulationContext) -> Any:
 @pytest.mark.parametrize("controller", [Relay(), PID(0.3, 60.0)], ids=["relay", "pid"])
 def test_it_keeps_the_contract(controller: Any) -> None:
     for within in (None, PercentageOfCell(direction="major_axis")):
-        for delivery in ("level", "duty"):
+        for delivery in ("level", "duty", "exposure"):
             way = cast("Any", delivery)
             check_stimulator(
                 ControlledLight(
@@ -68,6 +68,39 @@ def test_the_dose_is_the_grey_level_of_the_cell(crowd: Labels, frame: Frames) ->
     top = ControlledLight(Given(doses), "area", SetPoint(0), within=PercentageOfCell())
     expected = np.where(PercentageOfCell().stimulate(frame(crowd)), mask, 0)
     assert (mask_of(top, frame(crowd)) == expected).all()
+
+
+def test_exposure_gives_the_dose_on_average_and_the_largest_at_once(
+    crowd: Labels, frame: Frames
+) -> None:
+    doses = {i: i / 80 for i in range(1, int(crowd.max()) + 1)}
+    largest = max(doses.values())
+    light = ControlledLight(Given(doses), "area", SetPoint(0), delivery="exposure")
+    memory: dict[str, Any] = {}
+    given = np.zeros(int(crowd.max()) + 1)
+    for _ in range(80):
+        answer = light.stimulate(frame(crowd, memory=memory))
+        assert isinstance(answer, Stimulus)
+        assert answer.exposure_fraction == pytest.approx(largest)
+        mask = np.asarray(answer.mask)
+        assert set(np.unique(mask)) <= {0, 255}
+        given[np.unique(crowd[mask > 0])] += answer.exposure_fraction
+    for i, dose in doses.items():
+        assert given[i] == pytest.approx(80 * dose, abs=largest)
+
+
+def test_a_cell_alone_gets_its_dose_as_exposure_each_time(
+    crowd: Labels, frame: Frames
+) -> None:
+    memory: dict[str, Any] = {}
+    for dose in (0.3, 0.7, 0.2):
+        light = ControlledLight(
+            Given({4: dose}), "area", SetPoint(0), delivery="exposure"
+        )
+        answer = light.stimulate(frame(crowd, memory=memory))
+        assert isinstance(answer, Stimulus)
+        assert answer.exposure_fraction == pytest.approx(dose)
+        assert set(np.unique(crowd[np.asarray(answer.mask) > 0])) == {4}
 
 
 def test_duty_gives_the_dose_on_average(crowd: Labels, frame: Frames) -> None:

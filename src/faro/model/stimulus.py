@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,10 +25,14 @@ class Stimulus:
         (Y, X) uint8 in camera pixels, 0 dark to 255 full, or None for the whole field.
     note
         Anything worth a line in the journal, JSON-able.
+    exposure_fraction
+        Part of the event's exposure, more than 0, at most 1: dose for DMDs that know
+        only on and off. The camera's shortest exposure is the least there is.
     """
 
     mask: Mask | None = None
     note: Mapping[str, Any] = field(default_factory=no_metadata)
+    exposure_fraction: float = 1.0
 
     @property
     def whole_field(self) -> bool:
@@ -118,7 +122,8 @@ def stimulus_from(result: object, shape: tuple[int, int]) -> Stimulus | None:
     Raises
     ------
     ContractError
-        If the mask has another shape or dtype, or is no mask at all.
+        If the mask has another shape or dtype, is no mask at all, or the part of the
+        exposure means nothing.
 
     Examples
     --------
@@ -128,10 +133,13 @@ def stimulus_from(result: object, shape: tuple[int, int]) -> Stimulus | None:
     [[255, 0], [0, 255]]
     """
     if isinstance(result, Stimulus):
+        if not 0 < result.exposure_fraction <= 1:
+            problem = f"A stimulus has exposure_fraction {result.exposure_fraction!r}."
+            raise ContractError(problem, remedy="Use more than 0, at most 1.")
         if result.mask is None:
             return result
         mask = _checked_mask(result.mask, shape)
-        return Stimulus(mask, result.note) if mask.any() else None
+        return replace(result, mask=mask) if mask.any() else None
     if result is None or result is False:
         return None
     if result is True:

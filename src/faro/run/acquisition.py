@@ -18,7 +18,7 @@ import useq
 from faro.model import Decision
 from faro.run.assembler import AUTOFOCUS
 from faro.run.dosing import DoseCeilingError
-from faro.run.in_useq import exposure, slm_image
+from faro.run.in_useq import exposure, shortened, slm_image
 from faro.run.recorder import mask_sha256
 
 if TYPE_CHECKING:
@@ -222,6 +222,7 @@ class EventFeed:
         if dmd is None and not stimulus.whole_field:
             self._skip(event, {**facts, "reason": "no calibrated DMD"})
             return None
+        event = shortened(event, stimulus)
         firing = parts.meter.allow(event, stimulus, substitute="policy" in facts)
         if firing.refused:
             self._skip(event, {**facts, "reason": firing.refused})

@@ -61,6 +61,7 @@ def frozen(value: object, where: str = "the state") -> Any:
         return {MARK: "tracks", "parts": frozen(parts, where)}
     if isinstance(value, Stimulus):
         parts = {"mask": value.mask, "note": dict(value.note)}
+        parts["exposure_fraction"] = value.exposure_fraction
         return {MARK: "stimulus", "parts": frozen(parts, where)}
     problem = f"{where} holds {type(value).__name__}, which cannot be stored."
     remedy = "Keep numbers, text, lists, dicts, arrays or faro.model.TrackValues."

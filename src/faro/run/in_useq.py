@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import useq
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from faro.model import Stimulus
     from faro.protocols import MaskWarp, Microscope
 
+EXPOSURE_DIGITS: Final = 3
+"""Parts of exposures are rounded to microseconds."""
 PAST: Final = -2
 """Number of the events that belong to the past: their frames are none of the run."""
 
@@ -69,6 +72,16 @@ def exposure(
         slm_image=image,
         metadata={"faro": facts},
     )
+
+
+def shortened(event: PlannedEvent, stimulus: Stimulus) -> PlannedEvent:
+    """Return ``event`` with the part of its exposure that ``stimulus`` asks for."""
+    whole_ms = event.channel.exposure
+    if stimulus.exposure_fraction == 1.0 or whole_ms is None:
+        return event
+    part_ms = round(whole_ms * stimulus.exposure_fraction, EXPOSURE_DIGITS)
+    part_ms = max(part_ms, 10.0**-EXPOSURE_DIGITS)
+    return replace(event, channel=event.channel.exposed(part_ms))
 
 
 def slm_image(

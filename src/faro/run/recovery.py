@@ -286,8 +286,9 @@ class Recovery:
             x_um, y_um, _ = at.get(step.fov, step.position_um)
             placed = replace(
                 step,
+                channel=step.channel.exposed(line["exposure_ms"]),
                 position_um=(x_um, y_um, step.z_um),
                 planned_s=step.planned_s + line["shift_s"],
             )
-            image = slm_image(stimulus, microscope.dmd, step.channel.exposure)
+            image = slm_image(stimulus, microscope.dmd, line["exposure_ms"])
             yield exposure(placed, microscope, PAST, image)

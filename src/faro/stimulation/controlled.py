@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     )
 
 Floats = npt.NDArray[np.float64]
+Delivery: TypeAlias = Literal["level", "duty", "exposure"]
+Number: TypeAlias = float
+"""A part, 0 to 1."""
 STATE, DUTY, OWED = "control", "duty", "owed"
 
 
@@ -42,7 +45,9 @@ class ControlledLight(Selection):
     delivery
         ``"level"``: the dose is the grey level of the cell. ``"duty"``: the cell is
         lit fully at so many timepoints that the dose is right on average, for DMDs
-        that know only on and off.
+        that know only on and off. ``"exposure"``, for these as well: the exposure
+        is the largest dose that any cell asks for, and the others are lit at so many
+        timepoints that theirs is right on average.
     at_division
         ``"inherit"``: daughters go on with the mother's state; ``"reset"``: they begin
         anew.
@@ -61,7 +66,7 @@ class ControlledLight(Selection):
         feature: str,
         reference: Reference,
         *,
-        delivery: Literal["level", "duty"] = "level",
+        delivery: Delivery = "level",
         at_division: Literal["inherit", "reset"] = "inherit",
         within: object = None,
     ) -> None:
@@ -82,15 +87,17 @@ class ControlledLight(Selection):
     def stimulate(self, context: StimulationContext) -> Levels | Stimulus | None:
         """Return the light of the cells, (Y, X), and the mean dose as a note."""
         cells = cells_of(context, self)
-        doses = self._doses(context, cells)
-        if self.delivery == "duty":
-            doses = self._lit_now(context, cells, doses)
+        doses, part = self._doses(context, cells), 1.0
+        if self.delivery != "level":
+            asked = doses if self.delivery == "exposure" else np.ones(1)
+            part = min(float(asked.max(initial=0.0)), 1.0) or 1.0
+            doses = self._lit_now(context, cells, doses, part)
         grey = np.rint(np.clip(doses, 0.0, 1.0) * FULL).astype(np.uint8)
         light = self.lit(context, cells, grey)
         mask = light.mask if isinstance(light, Stimulus) else light
         facts: dict[str, Any] = dict(getattr(light, "note", {}))
-        facts["mean_dose"] = round(float(doses.mean()), 4) if len(doses) else 0.0
-        return None if light is None else Stimulus(mask, facts)
+        facts["mean_dose"] = round(part * float(doses.mean()), 4) if len(doses) else 0.0
+        return None if light is None else Stimulus(mask, facts, part)
 
     def _doses(self, context: StimulationContext, cells: Cells) -> Floats:
         """Return what the controller asks for, (n,), and keep its state."""
@@ -111,15 +118,19 @@ class ControlledLight(Selection):
         return doses
 
     def _lit_now(
-        self, context: StimulationContext, cells: Cells, doses: Floats
+        self,
+        context: StimulationContext,
+        cells: Cells,
+        doses: Floats,
+        part: Number,
     ) -> Floats:
-        """Return 1 for the cells (n,) whose turn it is: what is owed adds up to one."""
+        """Return 1 for the cells (n,) to which as much is owed as light now gives."""
         before = context.memory.get(DUTY) or TrackValues()
         parents = self._parents(cells)
         owed = before.of(cells.track_id, OWED, parent_id=parents)
         owed = np.nan_to_num(owed) + doses
-        lit = np.where(owed >= 1.0 - 1e-9, 1.0, 0.0)
-        kept = before.updated(cells.track_id, {OWED: owed - lit})
+        lit = np.where(owed >= part - 1e-9, 1.0, 0.0)
+        kept = before.updated(cells.track_id, {OWED: owed - part * lit})
         context.memory[DUTY] = kept
         return lit
 

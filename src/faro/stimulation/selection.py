@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -57,7 +57,7 @@ class Selection:
         inner = stimulus_from(answer, context.shape)
         if inner is None or inner.mask is None:
             return None if inner is None else chosen
-        return Stimulus(_dimmed(inner.mask, chosen), inner.note)
+        return replace(inner, mask=_dimmed(inner.mask, chosen))
 
 
 def _dimmed(mask: Levels, by: Levels) -> Levels:

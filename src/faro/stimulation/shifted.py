@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,4 +50,4 @@ class ShiftedMask:
             return stimulus
         moved = np.roll(stimulus.mask, self.shift_px, axis=(0, 1))
         note = {**stimulus.note, "shift_px": list(self.shift_px)}
-        return Stimulus(moved, note)
+        return replace(stimulus, mask=moved, note=note)

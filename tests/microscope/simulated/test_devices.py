@@ -85,10 +85,12 @@ def test_a_program_that_knows_only_pymmcore_plus_takes_images() -> None:
         lambda image, *_: brightest.append(int(image.max()))
     )
     core.mda.run(
-        useq.MDASequence(
-            channels=["miRFP", "mScarlet3"],
-            stage_positions=[(0, 0), (500, 0)],
-            time_plan={"interval": 0, "loops": 2},
+        useq.MDASequence.model_validate(
+            {
+                "channels": ["miRFP", "mScarlet3"],
+                "stage_positions": [(0, 0), (500, 0)],
+                "time_plan": {"interval": 0, "loops": 2},
+            }
         )
     )
     assert len(brightest) == 8
