@@ -21,14 +21,14 @@ from faro.microscope.calibration_spots import (
     planned_spots,
     spot_pattern,
 )
-from faro.microscope.dmd import CalibrationError
+from faro.microscope.dmd import DMD, CalibrationError, inverse_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
-    from faro.experiment import PowerChannel
+    from faro.experiment import Channel
     from faro.microscope.abstract import AbstractMicroscope, RunThread
     from faro.model import HardwareFacts
     from faro.model.frame import PixelArray
@@ -166,7 +166,7 @@ def _seen(
 
 def calibrate(
     microscope: AbstractMicroscope,
-    channel: PowerChannel,
+    channel: Channel,
     plan: SpotPlan | None = None,
     *,
     kind: Kind = "affine",
@@ -205,7 +205,7 @@ def calibrate(
 
 def check_spot(
     microscope: AbstractMicroscope,
-    channel: PowerChannel,
+    channel: Channel,
     calibration: Calibration,
     limit_px: float = LIMIT_PX,
 ) -> float:
@@ -217,11 +217,41 @@ def check_spot(
         If it is not seen, is off by more than ``limit_px``, or the calibration was
         made under other conditions.
     """
+    calibration.require(conditions_of(microscope))
+    return _spot_off_px(microscope, channel, calibration.matrix, limit_px)
+
+
+def check_dmd(
+    microscope: AbstractMicroscope, channel: Channel, limit_px: float = LIMIT_PX
+) -> float:
+    """Show one spot by the microscope's own DMD; return how far off it is, px.
+
+    The sample is lit there for one exposure, where the stage is now.
+
+    Raises
+    ------
+    CalibrationError
+        If there is no calibrated DMD, the spot is not seen, or it is off by more than
+        ``limit_px``.
+    """
+    dmd = microscope.dmd
+    if not isinstance(dmd, DMD):
+        problem = f"{microscope.name} has no calibrated DMD."
+        raise CalibrationError(problem, remedy="Calibrate it: faro calibrate.")
+    return _spot_off_px(microscope, channel, dmd.affine, limit_px)
+
+
+def _spot_off_px(
+    microscope: AbstractMicroscope,
+    channel: Channel,
+    matrix: Matrix,
+    limit_px: float,
+) -> float:
+    """Return how far off a spot is that ``matrix`` puts in the middle of the image."""
     now = conditions_of(microscope)
-    calibration.require(now)
     height, width = now.image_shape
     middle = np.array([[(width - 1) / 2, (height - 1) / 2]])
-    mirror = np.rint(calibration.to_mirrors(middle))
+    mirror = np.rint(carried(matrix, middle))
     pattern = spot_pattern(now.slm_shape, mirror[0], SpotPlan().radius_px)
     dark, frame = frames_of(
         microscope, channel, [np.zeros(now.slm_shape, np.bool_), pattern]
@@ -231,7 +261,8 @@ def check_spot(
     if spot is None:
         problem = "The spot that checks the calibration was not seen."
         raise CalibrationError(problem, remedy=remedy)
-    off_px = float(np.hypot(*(calibration.to_camera(mirror)[0] - spot)))
+    expected = carried(inverse_of(matrix), mirror)[0]
+    off_px = float(np.hypot(*(expected - spot)))
     if off_px > limit_px:
         problem = f"A spot is {off_px:.1f} px off; {limit_px:g} px are allowed."
         raise CalibrationError(problem, remedy=remedy)
@@ -239,7 +270,7 @@ def check_spot(
 
 
 def frames_of(
-    microscope: AbstractMicroscope, channel: PowerChannel, patterns: Sequence[Pattern]
+    microscope: AbstractMicroscope, channel: Channel, patterns: Sequence[Pattern]
 ) -> list[PixelArray]:
     """Show patterns (Y, X) in mirrors one by one; return a frame (Y, X) of each.
 
@@ -287,7 +318,7 @@ def stop_taking(microscope: AbstractMicroscope, thread: RunThread | None) -> Non
 
 
 def _events(
-    microscope: AbstractMicroscope, channel: PowerChannel, patterns: Sequence[Pattern]
+    microscope: AbstractMicroscope, channel: Channel, patterns: Sequence[Pattern]
 ) -> Iterator[useq.MDAEvent]:
     """Yield one event per pattern (Y, X)."""
     group = channel.group or microscope.resolve_group(channel.config)

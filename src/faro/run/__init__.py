@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faro.run.controller import Controller
+from faro.run.fit_run import fit_run
 from faro.run.handle import RunHandle
 from faro.run.jobs import BackgroundError
 from faro.run.late import LateMask
@@ -10,6 +11,7 @@ from faro.run.limits import RunLimits
 from faro.run.measured import time_per_fov_s
 from faro.run.notices import Notices
 from faro.run.pipeline import ImageProcessingPipeline
+from faro.run.simulated import simulated_run
 from faro.run.state import RunState
 from faro.run.summary import RunProgress, RunSummary
 
@@ -24,5 +26,7 @@ __all__ = [
     "RunProgress",
     "RunState",
     "RunSummary",
+    "fit_run",
+    "simulated_run",
     "time_per_fov_s",
 ]

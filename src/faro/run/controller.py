@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from faro.analysis import warm_up
 from faro.errors import RefusedError
 from faro.experiment import RTMSequence
+from faro.run.dmd_check import spot_checked
 from faro.run.growing import GrowingPlan
 from faro.run.handle import RunHandle
 from faro.run.limits import RunLimits
@@ -339,6 +340,7 @@ class Controller(RunPhases):
         notes = {"warnings": warned(problems), **notes}
         if needed is None:
             raise RefusedError(problems)
+        notes |= spot_checked(self._mic, listed, self._pipeline, self._limits)
         if self._pipeline is not None:
             warm_up()
         given = self._mic, self._pipeline, self._writer, self._limits

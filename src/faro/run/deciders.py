@@ -12,7 +12,7 @@ from faro.model import StimChannel
 from faro.stimulation import as_stimulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from faro.experiment import Channel, RTMEvent
     from faro.model import HardwareFacts
@@ -47,6 +47,11 @@ class Decider:
     def channels_of(self, light: Mapping[str, StimChannel]) -> dict[str, StimChannel]:
         """Return those channels of an event that it decides on."""
         return {n: c for n, c in light.items() if self.channel in ("", n)}
+
+
+def masked(deciders: Iterable[Decider]) -> bool:
+    """Return whether any of them may give a mask, and not only the whole field."""
+    return any(getattr(d.stimulator, "masked", True) for d in deciders)
 
 
 def deciders_from(

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 TIME = "time_s"
 
 
-def fit_run(run: Run, feature: str, channel: str, *, order: int = 1) -> ResponseModel:
+def fit_run(
+    run: Run, feature: str, channel: str = "", *, order: int = 1
+) -> ResponseModel:
     """Return the response of a feature to the light of a channel, as a run shows it.
 
     Times are those that were planned, doses those that each cell received. Dose 1 is
@@ -30,7 +32,7 @@ def fit_run(run: Run, feature: str, channel: str, *, order: int = 1) -> Response
     feature
         Name of the column that answers.
     channel
-        Preset of the stimulation.
+        Preset of the stimulation; empty where there is only one.
     order
         1 or 2 lags; see `faro.control.fit_response`.
 
@@ -39,19 +41,23 @@ def fit_run(run: Run, feature: str, channel: str, *, order: int = 1) -> Response
     ContractError
         If the run has no such column, or gave no light with this channel.
     """
-    given = [
-        line["full_ms"]
+    fired = [
+        (line["channel"], line["full_ms"])
         for line in run.journal
-        if line["kind"] == "light" and line["channel"] == channel
+        if line["kind"] == "light" and line["role"] == FrameRole.STIM
     ]
+    names = {name for name, _ in fired}
+    channel = channel or (names.pop() if len(names) == 1 else "")
+    given = [full_ms for name, full_ms in fired if name == channel]
     cells = run.cells
     lacking = {feature, dose_column(channel)} - set(cells.columns)
     if lacking or not given:
         problem = f"{run.path.name} has no light of {channel!r}, or no {feature!r}."
-        remedy = f"Its cells have {', '.join(cells.columns)}."
+        lit = ", ".join(sorted({name for name, _ in fired})) or "nothing"
+        remedy = f"It was lit by {lit}; its cells have {', '.join(cells.columns)}."
         raise ContractError(problem, remedy=remedy)
-    names = ("fov", "timestep", "track_id", feature, dose_column(channel))
-    table: dict[str, Any] = {name: np.asarray(cells[name]) for name in names}
+    columns = ("fov", "timestep", "track_id", feature, dose_column(channel))
+    table: dict[str, Any] = {name: np.asarray(cells[name]) for name in columns}
     planned = _planned(run)
     places = zip(table["fov"].tolist(), table["timestep"].tolist(), strict=True)
     table[TIME] = np.array([planned[place] for place in places])

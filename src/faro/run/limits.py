@@ -59,6 +59,10 @@ class RunLimits:
         says so; ``"compress less"``, stacks are stored uncompressed from half of it
         on, then the schedule slips; ``"stop"``, the run ends, dark, and what was
         acquired is written.
+    check_dmd
+        Whether one spot is shown before a run that fires masks, at the place where the
+        stage is: the run is refused if the spot is off by more than 2 px, or not seen.
+        It is light on the sample that no account holds.
     dose_ceilings
         How much light the sample may get; see `faro.policies.DoseCeiling`.
     when_over_dose
@@ -81,6 +85,7 @@ class RunLimits:
     fov_share: float = 0.75
     max_unwritten_mb: float = 512.0
     when_disk_is_slow: WhenSlow = "slip"
+    check_dmd: bool = False
     dose_ceilings: tuple[DoseCeiling, ...] = ()
     when_over_dose: Literal["refuse", "clip"] = "refuse"
     dose_at_division: Literal["inherit", "reset"] = "inherit"

@@ -10,7 +10,7 @@ from faro.experiment import check, needs
 from faro.experiment.lateness import schedule_problems
 from faro.experiment.visits import STIM_MODES
 from faro.experiment.waiting import start_warnings
-from faro.run.deciders import light_problems, lit_by
+from faro.run.deciders import light_problems, lit_by, masked
 from faro.run.dose_check import dose_problems
 from faro.run.images import image_problems
 from faro.run.rehearsal import rehearse
@@ -73,8 +73,8 @@ def recheck(
     Neither the microscope nor a component is used, so a run may be under way.
     """
     deciders = pipeline.deciders if pipeline is not None else ()
-    masked = any(getattr(d.stimulator, "masked", True) for d in deciders)
-    problems = [*check(events, stim_mode=stim_mode, facts=facts, masked=masked)]
+    shaped = masked(deciders)
+    problems = [*check(events, stim_mode=stim_mode, facts=facts, masked=shaped)]
     problems += light_problems(events, deciders, facts)
     problems += dose_problems(events, facts, dose) if dose else []
     if pipeline is not None:
