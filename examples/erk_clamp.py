@@ -12,7 +12,7 @@ from faro.stimulation import ControlledLight, RandomCells
 
 RIG = {"seed": 2, "time_scale": 600}  # a minute of the cells is 0.1 s
 RIG["responses"] = {"erk_ktr": {"drift_per_h": 0.1, "mood_spread": 0.01}}
-DYES = [faro.Channel(dye, 50) for dye in ("miRFP", "mScarlet3")]
+DYES = [faro.Channel(dye, 200) for dye in ("miRFP", "mScarlet3")]
 CYAN = [faro.PowerChannel("CyanStim", 100, power=5)]
 
 

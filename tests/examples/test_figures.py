@@ -93,7 +93,8 @@ def test_three_arms_differ_as_their_doses_do(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_pid_and_mpc_hold_cells_twice_as_well_as_the_best_relay(tmp_path: Path) -> None:
-    settled, errors = slice(20, None), {}
+    settled = slice(20, None)
+    errors: dict[str, float] = {}
     for level in (0.1, 0.15, 0.2, 0.3):
         path = drawn("erk_clamp", tmp_path / str(level), relay=level)
         first = column(path / "random", "cnr")
