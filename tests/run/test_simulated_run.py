@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_a_run_gives_the_response_of_its_cells(tmp_path: Path) -> None:
-    n = 12
+    n = 20
     events = RTMSequence(
         time_plan={"interval": 0.02, "loops": n},
         channels=[Channel("miRFP", 50), Channel("mScarlet3", 50)],
@@ -38,7 +38,7 @@ def test_a_run_gives_the_response_of_its_cells(tmp_path: Path) -> None:
     assert model == fit_run(run, "cnr", "CyanStim", order=2)
     assert 0.15 < model.gain < 0.6
     assert 0.4 < model.baseline < 0.7
-    assert sum(model.time_constants_s) * 3000 == pytest.approx(450, rel=0.7)
+    assert 60 < sum(model.time_constants_s) * 3000 < 900
     with pytest.raises(ContractError, match=r"no light of 'Red'.*lit by CyanStim"):
         fit_run(run, "cnr", "Red")
     with pytest.raises(ContractError, match="no 'speed'"):
