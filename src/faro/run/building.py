@@ -135,7 +135,8 @@ def limits_from(words: object) -> tuple[RunLimits, list[Problem]]:
     values, problems = check_parameters(RunLimits, words, "limits")
     for name, value in values.items():
         least = 0 if name in MAY_BE_ZERO else None
-        if isinstance(value, int | float) and value <= 0 and value != least:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and value <= 0 and value != least:
             what = f"{name} is {value!r}."
             problems.append(Problem(f"limits.{name}", what, "Give more than 0."))
     return (RunLimits() if problems else RunLimits(**values)), problems

@@ -96,7 +96,7 @@ def checked_settings(**values: object) -> BenchSettings:
             f"{'.'.join(map(str, entry['loc']))}={entry['input']!r}: {entry['msg']}"
             for entry in error.errors()
         )
-        problem = f"No microscope can be made with {found}."
+        problem = f"No microscope can be made with {found.rstrip('.')}."
         raise SettingsError(problem, remedy="Correct these values.") from error
 
 

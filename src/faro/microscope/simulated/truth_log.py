@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faro.errors import HardwareError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from faro.microscope.simulated.bench import Truth
     from faro.microscope.simulated.turnover import LifeEvent
 
-CELLS, LIFE = "cells.csv", "life.csv"
+CELLS, LIFE = "cells", "life"
 LIFE_HEADER = "cell_s,id,parent,event"
 PLACE = ("time_s", "cell_s", "stage_x_um", "stage_y_um", "id", "y_px", "x_px")
 
@@ -27,28 +25,21 @@ class TruthLog:
     that was imaged: `PLACE`, then all columns of the cells, ``parent`` among them.
     ``life.csv`` has a row for each birth, division and death in the tiles of the dish
     that were looked at. A process that is killed has all rows but those of the frame
-    that it was taking. Not thread-safe; its owner locks.
+    that it was taking. Where there is a truth already, of another run or of one that
+    goes on, a microscope begins ``cells-2.csv`` and ``life-2.csv``, and so on. Not
+    thread-safe; its owner locks.
 
     Parameters
     ----------
     folder
-        Made where it is missing.
-
-    Raises
-    ------
-    HardwareError
-        If there is a truth in it already.
+        Made with the first row, where it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / CELLS).exists():
-            problem = f"{folder} already holds a truth."
-            raise HardwareError(problem, remedy="Give another folder, or move it away.")
         self._columns: tuple[str, ...] = ()
         self._last: tuple[float, float, float] | None = None
-        self._append(LIFE, LIFE_HEADER + "\n")
+        self._number = 1
 
     def seen(
         self,
@@ -59,6 +50,8 @@ class TruthLog:
         events: Iterable[LifeEvent],
     ) -> None:
         """Add what there is at a moment and place, unless it was the last one."""
+        if not self._columns:
+            self._begin(tuple(truth.columns))
         lines = [f"{e.cell_s:g},{e.cell_id},{e.parent_id},{e.kind}\n" for e in events]
         if lines:
             self._append(LIFE, "".join(lines))
@@ -66,9 +59,6 @@ class TruthLog:
         if here == self._last:
             return
         self._last = here
-        if not self._columns:
-            self._columns = tuple(truth.columns)
-            self._append(CELLS, ",".join((*PLACE, *self._columns)) + "\n")
         first = f"{time_s:.3f},{cell_s:.3f},{stage_um[0]:.3f},{stage_um[1]:.3f}"
         values = np.column_stack(
             [truth.y_px, truth.x_px, *(truth.columns[n] for n in self._columns)]
@@ -79,6 +69,19 @@ class TruthLog:
         )
         self._append(CELLS, "".join(rows))
 
+    def _begin(self, columns: tuple[str, ...]) -> None:
+        """Begin files of the next number."""
+        self._columns = columns
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while any(self._path(name).exists() for name in (CELLS, LIFE)):
+            self._number += 1
+        self._append(LIFE, LIFE_HEADER + "\n")
+        self._append(CELLS, ",".join((*PLACE, *columns)) + "\n")
+
+    def _path(self, name: str) -> Path:
+        suffix = "" if self._number == 1 else f"-{self._number}"
+        return self._folder / f"{name}{suffix}.csv"
+
     def _append(self, name: str, text: str) -> None:
-        with (self._folder / name).open("a", encoding="utf-8", newline="") as file:
+        with self._path(name).open("a", encoding="utf-8", newline="") as file:
             file.write(text)
