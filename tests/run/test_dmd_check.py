@@ -79,8 +79,12 @@ def test_nothing_is_lit_where_no_mask_is_fired_or_nobody_asks(
 def test_a_microscope_that_cannot_show_a_spot_is_told(
     microscope: CannedMicroscope, sink: MemorySink
 ) -> None:
-    light = PercentageOfCell(0.3)
-    with pytest.raises(RefusedError, match=r"check_dmd.*cannot show a spot"):
-        controller(microscope, light, writer=sink, limits=LIMITS).run_experiment(
+    class Plain:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(microscope, name)
+
+    light, plain = PercentageOfCell(0.3), Plain()
+    with pytest.raises(RefusedError, match=r"check_dmd.*Plain cannot show a spot"):
+        controller(plain, light, writer=sink, limits=LIMITS).run_experiment(
             disc_sequence(2, 1)
         )
