@@ -1,6 +1,6 @@
 """The account of light: random events never exceed a ceiling, and what a frame costs.
 
-python benchmarks/dose.py [events]     default 1,000,000; takes about half an hour
+python benchmarks/dose.py [events]     default 1,000,000; takes some ten minutes
 python benchmarks/dose.py 0            what a frame costs only
 """
 

@@ -30,43 +30,58 @@ def random_rules(random: np.random.Generator) -> DoseRules:
 
 
 class Oracle:
-    """Adds up every exposure of every cell, and remembers all of them."""
+    """Keeps every exposure of every cell, and adds all of them up each time.
 
-    def __init__(self, rules: DoseRules) -> None:
+    Parameters
+    ----------
+    rules
+        What must hold.
+    tracks
+        Cells that are there at the begin.
+    n_events
+        Exposures at most.
+    """
+
+    def __init__(self, rules: DoseRules, tracks: list[int], n_events: int) -> None:
         self.rules = rules
-        self.tracks: dict[int, list[tuple[float, str, float]]] = {}
-        self.field: list[tuple[float, str, float]] = []
+        self._slot = {track: number for number, track in enumerate(tracks)}
+        self._cells_ms = np.zeros((len(tracks), n_events))
+        self._field_ms = np.zeros((1, n_events))
+        self._at_s = np.zeros(n_events)
+        self._channel = np.full(n_events, -1)
+        self._n = 0
+
+    def divided(self, mother: int, daughter: int) -> None:
+        """Let a daughter take her mother's place."""
+        slot = self._slot[daughter] = self._slot.pop(mother)
+        if self.rules.at_division == "reset":
+            self._cells_ms[slot] = 0.0
 
     def given(self, light: Light) -> None:
         """Count light."""
-        self.field.append((light.at_s, light.channel, light.full_ms * light.mean))
-        shares = light.cells
-        known = None
-        if shares is not None:
-            tracks, levels = shares.track_id.tolist(), shares.level.tolist()
-            known = dict(zip(tracks, levels, strict=True))
-        for track, history in self.tracks.items():
-            level = light.peak if known is None else known.get(track, 0.0)
-            history.append((light.at_s, light.channel, light.full_ms * level))
+        number, self._n = self._n, self._n + 1
+        self._at_s[number] = light.at_s
+        self._channel[number] = CHANNELS.index(light.channel)
+        self._field_ms[0, number] = light.full_ms * light.mean
+        if light.cells is None:
+            self._cells_ms[:, number] = light.full_ms * light.peak
+            return
+        track_id, level = light.cells.track_id.tolist(), light.cells.level
+        places = [self._slot[track] for track in track_id]
+        self._cells_ms[places, number] = light.full_ms * level
 
     def exceeded(self) -> list[str]:
         """Return the ceilings that are exceeded now, in words."""
         found = []
+        at_s, now_s = self._at_s[: self._n], self._at_s[self._n - 1]
         for ceiling in self.rules.ceilings:
-            several = self.tracks.values() if ceiling.of == "cell" else [self.field]
-            for history in several:
-                since = history[-1][0] - ceiling.per_s if ceiling.per_s else -np.inf
-                total = (
-                    sum(
-                        dose
-                        for at_s, name, dose in reversed(history[-4000:])
-                        if at_s > since and ceiling.counts(name)
-                    )
-                    if history
-                    else 0.0
-                )
-                if total > ceiling.most_ms * TOLERANCE:
-                    found.append(f"{ceiling}: {total}")
+            counts = np.array([ceiling.counts(name) for name in CHANNELS])
+            those = counts[self._channel[: self._n]]
+            those &= (at_s > now_s - ceiling.per_s) if ceiling.per_s else True
+            given_ms = self._cells_ms if ceiling.of == "cell" else self._field_ms
+            most_ms = float((given_ms[:, : self._n] @ those).max())
+            if most_ms > ceiling.most_ms * TOLERANCE:
+                found.append(f"{ceiling}: {most_ms}")
         return found
 
 
@@ -80,20 +95,17 @@ def random_run(seed: int, n_events: int, n_cells: int = 6) -> int:
     """
     random = np.random.default_rng(seed)
     rules = random_rules(random)
-    ledger, oracle = DoseLedger(rules), Oracle(rules)
+    ledger = DoseLedger(rules)
     now_s, fired, newest = 0.0, 0, n_cells
     alive = list(range(1, n_cells + 1))
-    for track in alive:
-        oracle.tracks[track] = []
+    oracle = Oracle(rules, alive, n_events)
     for timestep in range(n_events):
         now_s += float(random.exponential(8.0))
         parents = np.zeros(len(alive), np.int64)
         if random.random() < 0.05:
             place, newest = int(random.integers(len(alive))), newest + 1
             mother, alive[place], parents[place] = alive[place], newest, alive[place]
-            inherit = rules.at_division == "inherit"
-            oracle.tracks[newest] = list(oracle.tracks[mother]) if inherit else []
-            del oracle.tracks[mother]
+            oracle.divided(mother, newest)
         light = _random_light(random, timestep, now_s, alive)
         ledger.seen(0, timestep, np.array(alive, np.int64), parents)
         allowed = _reduced(ledger, light)
