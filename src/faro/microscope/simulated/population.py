@@ -55,6 +55,8 @@ def settle(box: Box, count: int, random: np.random.Generator) -> Numbers:
 def shown(cells: Numbers, name: str) -> Floats:
     """Return column ``name`` (n,) times its factors, the columns ``name_*`` (n,).
 
+    Examples
+    --------
     >>> cells = {"radius": np.array([8.0]), "radius_growth": np.array([0.5])}
     >>> shown(cells, "radius").tolist()
     [4.0]
