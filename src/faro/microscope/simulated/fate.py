@@ -68,7 +68,7 @@ class Division:
         daughters: npt.NDArray[np.intp],
         random: np.random.Generator,
     ) -> None:
-        """Begin anew at ``daughters`` (m,), each with a cycle of its own."""
+        """Begin anew at ``daughters`` (n,), each with a cycle of its own."""
         cells["phase"][daughters] = 0.0
         spread = random.lognormal(0.0, self.spread, daughters.size)
         cells["cycle_s"][daughters] = self.cycle_s * spread

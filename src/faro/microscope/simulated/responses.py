@@ -81,7 +81,7 @@ class AtDivision(Protocol):
         daughters: npt.NDArray[np.intp],
         random: np.random.Generator,
     ) -> None:
-        """Change the columns of the cells at ``daughters`` (m,): two, two, two ..."""
+        """Change the columns of the cells at ``daughters`` (n,): two, two, two ..."""
         ...
 
 
