@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faro.microscope.simulated.bench import BenchSettings, Truth
+    from faro.microscope.simulated.bench import BenchSettings
     from faro.microscope.simulated.flaws import Fault, FlawSettings
     from faro.microscope.simulated.optics import OpticsSettings
     from faro.microscope.simulated.rig import SimulatedMicroscope
+    from faro.microscope.simulated.truth import Truth
     from faro.microscope.simulated.world import World, WorldSettings
 
 _HOMES = {
@@ -18,7 +19,7 @@ _HOMES = {
     "FlawSettings": "flaws",
     "OpticsSettings": "optics",
     "SimulatedMicroscope": "rig",
-    "Truth": "bench",
+    "Truth": "truth",
     "World": "world",
     "WorldSettings": "world",
 }

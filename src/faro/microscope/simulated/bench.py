@@ -25,6 +25,7 @@ from faro.microscope.simulated.geometry import (
 )
 from faro.microscope.simulated.optics import NoiseKey, Optics, OpticsSettings, Stain
 from faro.microscope.simulated.responses import CYAN
+from faro.microscope.simulated.truth import Truth
 from faro.microscope.simulated.world import REACH_UM, World, WorldSettings
 from faro.model import Schema
 
@@ -132,32 +133,6 @@ class LightPath:
     filter: str = FILTERS[0]
     shutter_open: bool = False
     slm_exposure_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """What is really in a field of view, one value per cell, in order of ``ids``.
-
-    Attributes
-    ----------
-    ids
-        (n,) int64, for ever.
-    y_px, x_px
-        (n,) centre in camera pixels; may lie just outside the image.
-    ratio
-        (n,) cytoplasm over nucleus intensity of the reporter.
-    dose_ms
-        (n,) light received so far, ms of full light, mean over the cell.
-    columns
-        Everything else that is known about the cells: name to (n,).
-    """
-
-    ids: npt.NDArray[np.int64]
-    y_px: Floats
-    x_px: Floats
-    ratio: Floats
-    dose_ms: Floats
-    columns: Mapping[str, Floats]
 
 
 class Bench:

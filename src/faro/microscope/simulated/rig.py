@@ -15,7 +15,6 @@ from faro.microscope.pymmcore import PyMMCoreMicroscope
 from faro.microscope.simulated import saved
 from faro.microscope.simulated.bench import (
     Bench,
-    Truth,
     checked_settings,
     joining,
 )
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from faro.microscope.simulated.behaviour import Behaviour
     from faro.microscope.simulated.clock import WorldClock
     from faro.microscope.simulated.geometry import Factor
+    from faro.microscope.simulated.truth import Truth
     from faro.model import HardwareFacts
 
 FOLDER = Path(__file__).parent

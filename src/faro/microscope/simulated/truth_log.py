@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from faro.microscope.simulated.bench import Truth
+    from faro.microscope.simulated.truth import Truth
     from faro.microscope.simulated.turnover import LifeEvent
 
 CELLS, LIFE = "cells", "life"
