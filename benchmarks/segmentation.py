@@ -27,7 +27,9 @@ from faro.analysis import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEGMENTERS = {
+    from faro.protocols import Segmenter
+
+SEGMENTERS: dict[str, Segmenter] = {
     "OtsuSegmenter()": OtsuSegmenter(),
     "LocalThresholdSegmenter()": LocalThresholdSegmenter(),
     "LocalThresholdSegmenter(diameter_px=20)": LocalThresholdSegmenter(

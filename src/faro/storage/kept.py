@@ -28,12 +28,13 @@ def state_of(run: Run, fov: int) -> dict[str, Any] | None:
     """Return the newest state of one FOV, as `RunWriter.store_state` was given it.
 
     None if none was stored, or if lines that the journal had then were lost with the
-    power: it may follow frames that are not all stored.
+    power, or it does not tell which: it may follow frames that are not all stored.
     """
     layout = RunLayout(run.path)
     path = layout.state(fov)
     state = read_document(path) if path.is_file() else None
-    return state if state and has_mark(layout.journal, state["journal"]) else None
+    mark = state.get("journal") if state else None
+    return state if mark and has_mark(layout.journal, mark) else None
 
 
 def kept_mask(
