@@ -52,7 +52,7 @@ def test_a_kill_around_closing_loses_nothing(tmp_path: Path, pause_s: float) -> 
 
 def test_what_is_lost_or_differs_is_found(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    outcome = killed(path, "collection", 1.0, close_at=0)
+    outcome = killed(path, "collection", 60.0, close_at=0, ends=True)
     assert outcome.acknowledged["closed"] == 1
     told = [f"{kind} {n}" for kind in ("frame", "labels", "cells") for n in range(4)]
     assert check(path, [*told, "closed 0"]).lost == []
