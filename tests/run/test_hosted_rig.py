@@ -24,9 +24,9 @@ class Bench(MMDemo):
 def test_the_host_finds_a_module_beside_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "bench_beside.py").write_text(BENCH, encoding="utf-8")
+    (tmp_path / "bench_of_a_host.py").write_text(BENCH, encoding="utf-8")
     monkeypatch.setattr(sys, "path", sys.path[:])
-    maker = rig_from("bench_beside:Bench", tmp_path)
+    maker = rig_from("bench_of_a_host:Bench", tmp_path)
     assert isinstance(maker, RigMaker), maker
     with maker.open(hosted=True) as microscope:
         assert isinstance(microscope, HostedMicroscope)
