@@ -17,7 +17,7 @@ from pathlib import Path
 # .ci/run tests in an environment of its own, where --none holds. A loop device, to cut
 # the power of a disk, comes from the kernel.
 APART = (
-    "napari-ome-zarr|bioformats|trackpy|laptrack|"
+    "napari-ome-zarr|bioformats|trackpy|laptrack|btrack|trackastra|"
     "onnx|torch|cellpose|stardist|convpaint|imaging-server-kit"
 )
 SYSTEM = r"Windows|Python 3\.\d+|a rig|root and a loop device"
