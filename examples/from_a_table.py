@@ -50,4 +50,6 @@ def main(output: str, interval_s: float = INTERVAL_S) -> None:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

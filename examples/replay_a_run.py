@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 import faro
-from faro.run.stored import replayable_events
+from faro.run.stored import replayable_events, stim_mode_of
 from faro.stimulation import PercentageOfCell
 
 
@@ -17,12 +19,16 @@ def main(stored: str, output: str) -> None:
     source = faro.open_run(stored)
     events, left_out = replayable_events(source, light=True)
     pipeline = faro.ImageProcessingPipeline(stimulator=PercentageOfCell(fraction=0.3))
-    with faro.ReplayMicroscope(source) as microscope:
+    dmd = faro.DMD(source.image_shape, np.eye(3))  # masks as the camera sees them
+    with faro.ReplayMicroscope(source, dmd=dmd) as microscope:
         writer = faro.OmeZarrWriter(output)
         controller = faro.Controller(microscope, pipeline, writer=writer)
-        print(controller.run_experiment(events, progress=True))
+        mode = stim_mode_of(source)
+        print(controller.run_experiment(events, stim_mode=mode, progress=True))
     print("not replayed:", ", ".join(left_out) or "nothing")
 
 
 if __name__ == "__main__":
+    if not sys.argv[2:]:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

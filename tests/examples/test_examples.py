@@ -167,6 +167,20 @@ def test_a_stored_run_is_replayed_reanalysed_and_converted(tmp_path: Path) -> No
     assert "std_miRFP_nuc" in again.columns
 
 
+def test_the_masks_of_a_run_with_light_are_made_again(tmp_path: Path) -> None:
+    path = FOLDER / "cell_migration_control.toml"
+    stored = tmp_path / "stored"
+    source = carried_out(hurried(read_data(path)), path, stored)
+    output = tmp_path / "again"
+    script("replay_a_run").main(str(stored), str(output))
+    run = faro.open_run(output)
+    lit = [line for line in source.journal if line["kind"] == "stim_armed"]
+    assert lit
+    for line in lit:
+        mask = run.labels("stim_mask", line["fov"], line["timestep"])
+        assert mask.any()
+
+
 def test_every_script_is_run_here() -> None:
     ran = {"from_a_table", "replay_a_run", "reanalyse_a_run", "convert_a_run"}
     assert ran | WITH_A_FIGURE == SCRIPTS
