@@ -107,7 +107,10 @@ def test_a_device_host_says_what_this_process_says(tmp_path: Path) -> None:
     assert code == 0
     assert "stimulation" in text
     assert "at x " in text or "at z " in text
-    assert (code, text) == ask("--rig", "simulated")
+    # Where the configuration lies may differ: an installed package, a checkout.
+    here_code, here = ask("--rig", "simulated")
+    assert code == here_code
+    assert text.splitlines()[1:] == here.splitlines()[1:]
     file = write_configuration(tmp_path, light="Lamp")
     code, text = told("--rig", "moench", "--config", str(file))
     assert code == 1
