@@ -47,7 +47,11 @@ def code_of(page: str) -> str:
     return "\n".join(lines)
 
 
-RUN = [name for name in NAMES if code_of(name).strip()]
+RUN = [
+    pytest.param(name, marks=[pytest.mark.long] * name.startswith("tutorial/"))
+    for name in NAMES
+    if code_of(name).strip()
+]
 
 
 # ----------------------------------------------------------- what pages start from

@@ -125,6 +125,7 @@ def test_what_a_replay_cannot_do_is_said(
     assert told in result.output
 
 
+@pytest.mark.long
 def test_two_demos_of_one_seed_are_equal_and_of_another_are_not(
     demo_run: Path, tmp_path: Path
 ) -> None:

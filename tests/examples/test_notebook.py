@@ -58,6 +58,7 @@ def test_a_run_is_analysed(folder: Path) -> None:
     assert len(shown(said, "image/png")) == 3
 
 
+@pytest.mark.long
 def test_a_run_is_started_and_watched(tmp_path: Path) -> None:
     said = executed("run_and_watch.ipynb", tmp_path)
     updates = [one for one in said if one["type"] == "update_display_data"]

@@ -78,6 +78,7 @@ def test_a_process_that_dies_once_costs_nothing(
     assert cells["alive"].tolist() == cells["area"].tolist()
 
 
+@pytest.mark.long
 def test_a_task_that_kills_every_process_is_given_up_alone(
     recording: Path, lab: Lab, tmp_path: Path
 ) -> None:

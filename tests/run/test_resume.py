@@ -39,6 +39,7 @@ def trials(
     return paths
 
 
+@pytest.mark.long
 def test_a_run_killed_twice_ends_with_the_same_tracks_and_masks(tmp_path: Path) -> None:
     whole, killed = trials(tmp_path, (), (0.6, 0.35))
     assert resume_trials.differences(whole, killed) == []
